@@ -1,0 +1,1 @@
+"""The words that all three services speak: pure values, no I/O."""

@@ -1,0 +1,147 @@
+"""Structured logging: one way for our records, the standard library's and uvicorn's.
+
+Log a constant event name and fields: `log.info("events.stored", accepted=3)`. Lines go to standard
+error, as JSON unless a terminal reads them. What `bind` adds (a request id, a run id) stands on
+every line of the task. Secrets are redacted wherever they hide.
+"""
+
+import dataclasses
+import logging
+import re
+import sys
+from collections.abc import Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from typing import Any, Final
+
+import orjson
+import structlog
+from pydantic import BaseModel, SecretBytes, SecretStr
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.stdlib import BoundLogger, ProcessorFormatter
+from structlog.types import EventDict, Processor
+
+from triptych.core.config import LogSettings
+
+REDACTED: Final = "[redacted]"
+
+_SECRET_KEY = re.compile(
+    r"pass(word|wd|phrase)?$|^pwd$|secret|token|api_?key|access_?key|private_?key|signing_?key"
+    r"|authorization|credential|cookie|^dsn$|session_?id",
+    re.IGNORECASE,
+)
+_USER_INFO = re.compile(r"(?<=://)[^\s/@]*:[^\s/]*(?=@)")
+_DEEPEST = (
+    20  # levels: deeper than any field worth logging, and safe from values that hold themselves
+)
+
+
+def configure_logging(settings: LogSettings) -> None:
+    """Send every record of the process, whoever makes it, through one formatter to standard error.
+
+    Call it once, at the entry point.
+    """
+    shared: list[Processor] = [
+        merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    render: list[Processor] = (
+        [
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.processors.JSONRenderer(serializer=_dump),
+        ]
+        if as_json
+        else [
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ]
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[ProcessorFormatter.remove_processors_meta, _drop_color, *render],
+        )
+    )
+    logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=BoundLogger,
+    )
+
+
+def get_logger(name: str) -> BoundLogger:
+    """The logger of a module: `log = get_logger(__name__)`."""
+    logger: BoundLogger = structlog.stdlib.get_logger(name)
+    return logger
+
+
+def bind(**fields: object) -> AbstractContextManager[None]:
+    """Put fields on every line that is logged inside the `with` block, by this task."""
+    return bound_contextvars(**fields)
+
+
+def redact(_: object, __: str, event: EventDict) -> EventDict:
+    """The structlog processor that hides secrets: by key, by type, and in URLs."""
+    return {key: REDACTED if _is_secret(key) else _clean(value) for key, value in event.items()}
+
+
+def _drop_color(_: object, __: str, event: EventDict) -> EventDict:
+    event.pop("color_message", None)  # uvicorn's copy of the message for its own terminal output
+    return event
+
+
+def _is_secret(key: object) -> bool:
+    return isinstance(key, str) and bool(_SECRET_KEY.search(key.replace("-", "_")))
+
+
+def _clean(value: object, depth: int = 0) -> object:
+    """The same value, as plain data, with every secret in it hidden."""
+    if depth > _DEEPEST:
+        return "…"
+    match value:
+        case SecretStr() | SecretBytes():
+            return REDACTED
+        case str():
+            return _USER_INFO.sub(REDACTED, value)
+        case None | bool() | int() | float():
+            return value
+        case Mapping():
+            return {
+                _clean_key(k): REDACTED if _is_secret(k) else _clean(v, depth + 1)
+                for k, v in value.items()
+            }
+        case list() | tuple() | set() | frozenset():
+            return [_clean(item, depth + 1) for item in value]
+        case BaseModel():
+            return _clean(dict(value), depth + 1)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+            return _clean(fields, depth + 1)
+        case bytes() | bytearray() | memoryview():
+            return f"<{len(value)} bytes>"  # context, not blobs
+        case _:
+            return _USER_INFO.sub(REDACTED, str(value))
+
+
+def _clean_key(key: object) -> str:
+    return str(_clean(key if isinstance(key, str | SecretStr) else str(key)))
+
+
+def _dump(event: MutableMapping[str, Any], **_: object) -> str:
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
+    try:
+        return orjson.dumps(event, default=str, option=options).decode()
+    except TypeError:  # a lone surrogate or an integer beyond 64 bits: say it in another way
+        return orjson.dumps({str(key): ascii(value) for key, value in event.items()}).decode()

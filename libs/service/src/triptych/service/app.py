@@ -1,0 +1,51 @@
+"""Build the application of a service: its routes on the common chassis."""
+
+from collections.abc import Iterable, Mapping
+
+from fastapi import APIRouter, FastAPI, Response
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    ProcessCollector,
+    generate_latest,
+)
+
+from triptych.service.health import Health, Probe, health_routes
+from triptych.service.middleware import Requests
+from triptych.service.problems import Problem, answer_with_problems
+
+
+def create_app(
+    *,
+    title: str,
+    description: str,
+    version: str,
+    routers: Iterable[APIRouter],
+    probes: Mapping[str, Probe],
+    registry: CollectorRegistry | None = None,
+) -> FastAPI:
+    """A FastAPI application with problem details, request ids, health and metrics.
+
+    `probes` decide over `/readyz`; what is counted in `registry` appears at `/metrics`. The state
+    of its health is `app.state.health`.
+    """
+    registry = registry or CollectorRegistry()
+    ProcessCollector(registry=registry)
+    app = FastAPI(
+        title=title,
+        description=description,
+        version=version,
+        responses={"default": {"model": Problem, "description": "A problem (RFC 9457)."}},
+    )
+    app.state.health = Health(probes)
+    answer_with_problems(app)
+    app.add_middleware(Requests, registry=registry)
+    app.include_router(health_routes(app.state.health))
+    for router in routers:
+        app.include_router(router)
+
+    @app.get("/metrics", tags=["health"], summary="Measurements for Prometheus.")
+    async def metrics() -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return app

@@ -1,0 +1,70 @@
+"""Is the process alive, and can it do its work?"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+
+from triptych.core.errors import TriptychError
+from triptych.core.logging import get_logger
+
+log = get_logger(__name__)
+
+Probe: TypeAlias = Callable[[], object]
+"""Touches one dependency; raises when it is away. It may block."""
+
+PROBE_SECONDS: Final = 2.0
+
+
+@dataclass
+class Health:
+    """The state of a service: it is ready when every probe passes and it is not draining."""
+
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    draining: bool = False
+
+    async def failures(self) -> dict[str, str]:
+        """What is away, by the probe's name, and why."""
+        names = list(self.probes)
+        found = await asyncio.gather(*(_failure(name, self.probes[name]) for name in names))
+        return {name: why for name, why in zip(names, found, strict=True) if why}
+
+
+def health_routes(health: Health) -> APIRouter:
+    """`/livez` and `/readyz`."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/livez", summary="Is the process alive?")
+    async def livez() -> dict[str, str]:
+        return {"status": "alive"}
+
+    @router.get(
+        "/readyz",
+        summary="Can the service do its work?",
+        responses={503: {"description": "A dependency is away, or the service is stopping."}},
+    )
+    async def readyz() -> JSONResponse:
+        if health.draining:
+            return JSONResponse({"status": "draining", "failures": {}}, 503)
+        failures = await health.failures()
+        status = "failing" if failures else "ready"
+        return JSONResponse({"status": status, "failures": failures}, 503 if failures else 200)
+
+    return router
+
+
+async def _failure(name: str, probe: Probe) -> str | None:
+    try:
+        await asyncio.wait_for(run_in_threadpool(probe), PROBE_SECONDS)
+    except TimeoutError:
+        return f"no answer within {PROBE_SECONDS:g} s"
+    except TriptychError as error:
+        return error.sentence
+    except Exception as error:  # whatever a dependency throws, it is away
+        log.warning("probe.failed", probe=name, exc_info=error)
+        return type(error).__name__
+    return None

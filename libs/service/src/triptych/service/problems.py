@@ -1,0 +1,98 @@
+"""Every error as a problem document (RFC 9457)."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from triptych.core.errors import Kind, TriptychError
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+STATUS: Final[Mapping[Kind, HTTPStatus]] = {
+    Kind.MALFORMED: HTTPStatus.BAD_REQUEST,
+    Kind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.UNSUPPORTED: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    Kind.FAILED: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+RETRY_AFTER_SECONDS: Final = 1
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457, 3.1), with what to do next."""
+
+    type: str = Field(examples=["urn:triptych:problem:unknown-metric"])
+    title: str
+    status: int
+    detail: str = ""
+    hint: str = ""
+
+
+class WrongParameter(TriptychError):
+    """A parameter of the request is wrong."""
+
+    kind = Kind.INVALID
+    hint = "The service's /docs lists every parameter."
+
+
+def problem(error: TriptychError) -> Response:
+    """The answer that says what `error` says."""
+    status = STATUS[error.kind]
+    body = Problem(
+        type=f"urn:triptych:problem:{error.code}",
+        title=error.title,
+        status=status,
+        detail=str(error),
+        hint=error.hint,
+    )
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.kind is Kind.UNAVAILABLE else None
+    return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM_JSON)
+
+
+def http_problem(
+    status: int, headers: Mapping[str, str] | None = None, detail: str = ""
+) -> Response:
+    """The answer to what HTTP itself finds wrong, such as a path that does not exist."""
+    phrase = HTTPStatus(status).phrase
+    code = phrase.lower().replace(" ", "-")
+    body = Problem(
+        type=f"urn:triptych:problem:{code}",
+        title=phrase,
+        status=status,
+        detail="" if detail == phrase else detail,
+    )
+    return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM_JSON)
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Make `app` answer every error as a problem document."""
+
+    async def foreseen(_: Request, error: Exception) -> Response:
+        assert isinstance(error, TriptychError)  # noqa: S101  # what it is registered for
+        return problem(error)
+
+    async def wrong_request(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        return problem(WrongParameter("; ".join(map(_sentence, error.errors()))))
+
+    async def http(_: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        return http_problem(error.status_code, error.headers, error.detail)
+
+    app.add_exception_handler(TriptychError, foreseen)
+    app.add_exception_handler(RequestValidationError, wrong_request)
+    app.add_exception_handler(HTTPException, http)
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    name = ".".join(str(step) for step in error["loc"][1:])
+    return f"{name}: {error['msg'][:1].lower()}{error['msg'][1:]}"

@@ -1,0 +1,123 @@
+"""Run an application: listen, announce it, and stop without losing a request."""
+
+import asyncio
+import errno
+import ipaddress
+import os
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from triptych.core.errors import Kind, TriptychError
+from triptych.core.logging import get_logger
+from triptych.service.health import Health
+from triptych.service.settings import HttpSettings
+
+log = get_logger(__name__)
+
+KEEP_ALIVE_SECONDS = 5
+
+
+class CannotListen(TriptychError):
+    """The service cannot listen on its address."""
+
+    kind = Kind.FAILED
+
+
+class OpenToTheNetwork(TriptychError):
+    """Without API keys a service listens on loopback only."""
+
+    kind = Kind.INVALID
+    hint = "Listen on 127.0.0.1, and put what authenticates in front of it."
+
+
+def serve(app: FastAPI, settings: HttpSettings, *, section: str) -> None:
+    """Serve `app` until SIGTERM or SIGINT; then drain and return.
+
+    `section` names the service's settings, so that an error can say which variable to change.
+
+    Raises:
+        CannotListen: the address is taken or forbidden.
+        OpenToTheNetwork: the address is not loopback.
+    """
+    listener = listen(settings, section=section)
+    host, port = listener.getsockname()[:2]
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
+    )
+    server = _Server(config, app.state.health, settings.drain_seconds)
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    log.info("http.listening", url=url, service=section)
+    server.run(sockets=[listener])
+    log.info("http.stopped", service=section)
+
+
+def listen(settings: HttpSettings, *, section: str) -> socket.socket:
+    """A socket that is bound to the settings' address and listens.
+
+    Raises:
+        CannotListen: the address is taken or forbidden.
+        OpenToTheNetwork: the address is not loopback.
+    """
+    where = f"{settings.host}:{settings.port}"
+    prefix = f"TRIPTYCH_{section.upper()}__"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except socket.gaierror as error:
+        raise CannotListen(f"{where}: {error.strerror}", hint=f"Set {prefix}HOST.") from None
+    if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+        raise OpenToTheNetwork(f"{prefix}HOST is {settings.host!r}")
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        hint = f"Stop what listens there, or set {prefix}PORT to another port (0 takes a free one)."
+        if error.errno != errno.EADDRINUSE:
+            hint = f"Set {prefix}HOST or {prefix}PORT to an address that this user may listen on."
+        reason = os.strerror(error.errno or 0)
+        raise CannotListen(f"{where}: {reason}", hint=hint) from None
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which says that it is draining before it stops, and exits with 0 after a signal."""
+
+    def __init__(self, config: uvicorn.Config, health: Health, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._health = health
+        self._drain_seconds = drain_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # The base class would raise the signal again at the end, and so not exit with 0.
+        if self._health.draining or self._loop is None:
+            self.force_exit = self.should_exit and sig == signal.SIGINT
+            self.should_exit = True
+            return
+        self._health.draining = True
+        self._loop.call_soon_threadsafe(self._drain)
+
+    def _drain(self) -> None:
+        log.info("http.draining", seconds=self._drain_seconds)
+        asyncio.get_running_loop().call_later(self._drain_seconds, self._stop)
+
+    def _stop(self) -> None:
+        self.should_exit = True

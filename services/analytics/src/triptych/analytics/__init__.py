@@ -1,0 +1,1 @@
+"""Serves metrics from the tables over HTTP."""

@@ -1,0 +1,5 @@
+"""`python -m triptych.analytics` is the `analytics` command."""
+
+from triptych.analytics.entrypoints.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""The adapters: the metrics' files, the lake through DuckDB."""

@@ -1,0 +1,5 @@
+"""`python -m triptych.etl` is the `etl` command."""
+
+from triptych.etl.entrypoints.cli import main
+
+main()

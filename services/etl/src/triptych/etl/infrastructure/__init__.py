@@ -1,0 +1,1 @@
+"""The adapters: plugins, engines, the event log, the lake."""

@@ -1,0 +1,1 @@
+"""The rules: which events are let in. No I/O."""

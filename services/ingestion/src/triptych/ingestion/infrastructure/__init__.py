@@ -1,0 +1,1 @@
+"""The adapters: databases, folders, files."""

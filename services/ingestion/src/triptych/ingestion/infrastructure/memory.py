@@ -1,0 +1,42 @@
+"""A store that forgets everything when the process ends: for trying things out, and for tests."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from triptych.core.domain.event import Event
+from triptych.core.domain.result import Err, Ok
+from triptych.ingestion.domain.admission import Admitted, Decision, Rejection, conflict
+from triptych.ingestion.domain.outcome import Outcome, Status, refused, stored
+
+
+@dataclass
+class MemoryStore:
+    """Keeps events and rejections in lists. For one thread."""
+
+    events: dict[tuple[str, str], Event] = field(default_factory=dict)
+    rejections: list[Rejection] = field(default_factory=list)
+
+    def save(self, decisions: Sequence[Decision], at: datetime) -> list[Outcome]:
+        """See `Store.save`; nothing is on disk, though."""
+        return [self._save(decision) for decision in decisions]
+
+    def _save(self, decision: Decision) -> Outcome:
+        match decision:
+            case Err(rejection):
+                return self._keep(rejection)
+            case Ok(admitted):
+                return self._append(admitted)
+
+    def _append(self, admitted: Admitted) -> Outcome:
+        event = admitted.event
+        known = self.events.setdefault((event.source, event.id), event)
+        if known is event:
+            return stored(admitted, Status.ACCEPTED)
+        if known.fingerprint == event.fingerprint:
+            return stored(admitted, Status.DUPLICATE)
+        return self._keep(conflict(admitted))
+
+    def _keep(self, rejection: Rejection) -> Outcome:
+        self.rejections.append(rejection)
+        return refused(rejection)
