@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 
 from triptych.core.domain.event import Event
 
+_FIRST = datetime(1990, 1, 1)  # noqa: DTZ001  # hypothesis wants bounds without a zone
+_LAST = datetime(2049, 12, 31)  # noqa: DTZ001
+
 # Everything that CloudEvents 3.1 allows in a string.
 _CHARACTERS = st.characters(
     exclude_categories=["Cc", "Cs", "Cn"],
@@ -38,9 +41,7 @@ def json_values() -> st.SearchStrategy[object]:
 
 def moments() -> st.SearchStrategy[datetime]:
     """Moments with a zone, in the years that services will live to see."""
-    return st.datetimes(
-        datetime(1990, 1, 1), datetime(2049, 12, 31), timezones=st.just(UTC)
-    )
+    return st.datetimes(_FIRST, _LAST, timezones=st.just(UTC))
 
 
 def events() -> st.SearchStrategy[Event]:
