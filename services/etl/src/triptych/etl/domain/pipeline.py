@@ -2,12 +2,11 @@
 
 from typing import Annotated, Any, Literal, TypeAlias
 
-from annotated_types import Len
 from pydantic import Field
 
 from triptych.core.documents import Part
 
-Use: TypeAlias = Annotated[dict[str, dict[str, Any]], Len(1, 1)]
+Use: TypeAlias = Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)]
 """A plugin's name, and its configuration."""
 
 

@@ -1,0 +1,49 @@
+"""The checks of the repository: all that can be known without running a test."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import typer
+
+from triptych.tools import locks
+from triptych.tools.repository import show, tool, uv
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Something that has to hold."""
+
+    name: str
+    holds: Callable[[], bool]
+
+
+def checks() -> Iterator[Check]:
+    """All checks, the quickest first."""
+    commands = {
+        "lint": [tool("ruff"), "check", "."],
+        "format": [tool("black"), "--check", "--quiet", "."],
+        "imports": [tool("lint-imports"), "--no-cache"],
+        "workflows": [tool("zizmor"), "--offline", "--quiet", ".github"],
+        "uv.lock": [uv(), "lock", "--check", "--quiet"],
+        "types": [tool("mypy"), "."],
+    }
+    for name, command in commands.items():
+        yield Check(name, lambda command=command: show(command))
+    yield Check("Pants' lockfile", _locks_in_step)
+
+
+def run(selected: Iterator[Check]) -> list[str]:
+    """Run checks, all of them whatever happens; the names of those that failed."""
+    return [check.name for check in selected if not check.holds()]
+
+
+def _locks_in_step() -> bool:
+    typer.secho("$ compare uv.lock with 3rdparty/", fg="cyan", err=True)
+    differences = list(locks.out_of_step())
+    for difference in differences:
+        typer.secho(f"  {difference}", fg="red", err=True)
+    if differences:
+        typer.secho("  failed; run: ./triptych lock", fg="red", err=True)
+    else:
+        typer.secho("  passed", fg="green", err=True)
+    return not differences

@@ -1,0 +1,105 @@
+"""The `triptych` command."""
+
+from enum import StrEnum, auto
+from typing import Annotated
+
+import typer
+
+from triptych.analytics.settings import AnalyticsSettings
+from triptych.core.config import Settings, explain
+from triptych.core.errors import exit_on_error
+from triptych.etl.settings import EtlSettings
+from triptych.ingestion.settings import IngestionSettings
+from triptych.tools import checks, locks
+from triptych.tools.demo import demo as run_demo
+from triptych.tools.repository import install_everything, show, tool
+
+cli = typer.Typer(
+    name="triptych",
+    help="Work on Triptych: try it, test it, check it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config = typer.Typer(help="What can be set.", no_args_is_help=True)
+cli.add_typer(config, name="config")
+
+
+class ServiceName(StrEnum):
+    """A service that has settings."""
+
+    INGESTION = auto()
+    ETL = auto()
+    ANALYTICS = auto()
+
+
+SETTINGS: dict[ServiceName, type[Settings]] = {
+    ServiceName.INGESTION: IngestionSettings,
+    ServiceName.ETL: EtlSettings,
+    ServiceName.ANALYTICS: AnalyticsSettings,
+}
+
+
+@cli.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End when the metrics are shown.")] = False,
+) -> None:
+    """Send a shop's events in, turn them into tables, ask for metrics; then keep serving."""
+    run_demo(keep=not once)
+
+
+@cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(
+    context: typer.Context,
+    fast: Annotated[bool, typer.Option("--fast", help="Leave out the slow tests.")] = False,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Measure coverage.")] = False,
+) -> None:
+    """Run the tests, in parallel: all of them, or those in the paths that follow.
+
+    Whatever else follows goes to pytest: ./triptych test services/etl -k quarantine
+    """
+    install_everything()
+    chosen = [*(["-m", "not slow"] if fast else []), *(["--cov"] if coverage else [])]
+    passed = show([tool("pytest"), "-n", "auto", *chosen, *context.args])
+    raise typer.Exit(0 if passed else 1)
+
+
+@cli.command()
+def check() -> None:
+    """Check everything that can be known without running a test."""
+    install_everything()
+    failed = checks.run(checks.checks())
+    if failed:
+        typer.secho(f"failed: {', '.join(failed)}", fg="red", err=True)
+        raise typer.Exit(1)
+    typer.secho("all checks passed", fg="green", err=True)
+
+
+@cli.command()
+def format() -> None:
+    """Format the code, sort its imports and mend what can be mended."""
+    install_everything()
+    mended = show([tool("ruff"), "check", "--fix", "--show-fixes", "."])
+    formatted = show([tool("black"), "--quiet", "."])
+    raise typer.Exit(0 if mended and formatted else 1)
+
+
+@cli.command()
+def lock() -> None:
+    """Bring uv.lock, and what Pants reads, into step with what the packages declare."""
+    raise typer.Exit(0 if locks.update() else 1)
+
+
+@config.command("explain")
+def config_explain(service: ServiceName) -> None:
+    """Print every setting of a SERVICE: type, default, meaning, and where its value comes from."""
+    for setting in explain(SETTINGS[service]):
+        typer.secho(setting.variable, bold=True)
+        typer.echo(f"    {setting.meaning}")
+        typer.echo(f"    type: {setting.type}; default: {setting.default}; from: {setting.source}")
+
+
+def main() -> None:
+    """Run the command line; foreseen errors are one message and an exit code."""
+    with exit_on_error("triptych"):
+        cli()
