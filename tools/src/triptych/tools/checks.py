@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import typer
 
@@ -23,12 +24,12 @@ def checks() -> Iterator[Check]:
         "lint": [tool("ruff"), "check", "."],
         "format": [tool("black"), "--check", "--quiet", "."],
         "imports": [tool("lint-imports"), "--no-cache"],
-        "workflows": [tool("zizmor"), "--offline", "--quiet", ".github"],
+        "workflows": [tool("zizmor"), "--offline", "--quiet", "--strict-collection", ".github"],
         "uv.lock": [uv(), "lock", "--check", "--quiet"],
         "types": [tool("mypy"), "."],
     }
     for name, command in commands.items():
-        yield Check(name, lambda command=command: show(command))
+        yield Check(name, partial(show, command))
     yield Check("Pants' lockfile", _locks_in_step)
 
 

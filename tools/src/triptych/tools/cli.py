@@ -48,8 +48,8 @@ def demo(
     run_demo(keep=not once)
 
 
-@cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def test(
+@cli.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run_tests(
     context: typer.Context,
     fast: Annotated[bool, typer.Option("--fast", help="Leave out the slow tests.")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="Measure coverage.")] = False,
@@ -75,8 +75,8 @@ def check() -> None:
     typer.secho("all checks passed", fg="green", err=True)
 
 
-@cli.command()
-def format() -> None:
+@cli.command("format")
+def format_code() -> None:
     """Format the code, sort its imports and mend what can be mended."""
     install_everything()
     mended = show([tool("ruff"), "check", "--fix", "--show-fixes", "."])

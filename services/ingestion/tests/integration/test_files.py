@@ -1,0 +1,194 @@
+"""Candidates from files: every line has an origin, and what is wrong with it."""
+
+import gzip
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from triptych.core.documents import UnreadableFile
+from triptych.core.domain.result import Err, Ok
+from triptych.ingestion.domain.admission import Candidate
+from triptych.ingestion.domain.mapping import EventMapping
+from triptych.ingestion.infrastructure.files import (
+    MAX_LINE_BYTES,
+    BrokenFile,
+    InputFile,
+    WrongMapping,
+    open_input,
+    read_csv,
+    read_ndjson,
+)
+from triptych.testing.builders import event_json
+
+MAPPING = EventMapping.model_validate(
+    {"type": "test.happened", "source": "urn:test", "id": "No", "data": {"city": "City"}}
+)
+
+Read = Callable[[InputFile], Iterator[Candidate]]
+READERS: dict[str, Read] = {"ndjson": read_ndjson, "csv": lambda file: read_csv(file, MAPPING)}
+
+
+def candidates(path: Path, how: str) -> list[Candidate]:
+    with open_input(path) as file:
+        return list(READERS[how](file))
+
+
+def ndjson(path: Path, *lines: bytes) -> list[Candidate]:
+    path.write_bytes(b"\n".join(lines))
+    return candidates(path, "ndjson")
+
+
+def csv(path: Path, *lines: str) -> list[Candidate]:
+    path.write_text("\n".join(lines), "utf-8")
+    return candidates(path, "csv")
+
+
+def line(**members: Any) -> bytes:
+    return orjson.dumps(event_json(**members))
+
+
+def wrong(candidate: Candidate) -> tuple[str, str]:
+    """What is wrong with a candidate: the rule, and the message."""
+    match candidate.value:
+        case Err(violation):
+            return violation.keyword, violation.message
+        case Ok(value):
+            pytest.fail(f"nothing is wrong with {value}")
+
+
+def test_a_line_of_ndjson_is_a_candidate_with_its_place(tmp_path: Path) -> None:
+    found = ndjson(tmp_path / "a.ndjson", line(id="1"), line(id="2"))
+
+    assert found == [
+        Candidate(line(id="1"), "a.ndjson:1", Ok(event_json(id="1"))),
+        Candidate(line(id="2"), "a.ndjson:2", Ok(event_json(id="2"))),
+    ]
+
+
+def test_blank_lines_are_passed_over_and_counted(tmp_path: Path) -> None:
+    found = ndjson(tmp_path / "a.ndjson", b"", b" \t\r", line(), b"", b"")
+
+    assert [candidate.origin for candidate in found] == ["a.ndjson:3"]
+
+
+def test_a_broken_line_is_a_candidate_with_its_reason(tmp_path: Path) -> None:
+    broken, whole = ndjson(tmp_path / "a.ndjson", b'{"id":', line())
+
+    assert (broken.raw, broken.origin) == (b'{"id":', "a.ndjson:1")
+    assert wrong(broken)[0] == "json"
+    assert whole.value == Ok(event_json())
+
+
+def test_a_line_that_is_too_long_is_refused_and_the_next_one_read(tmp_path: Path) -> None:
+    found = ndjson(tmp_path / "a.ndjson", b"x" * (3 * MAX_LINE_BYTES), line(id="2"))
+
+    assert [candidate.origin for candidate in found] == ["a.ndjson:1", "a.ndjson:2"]
+    assert wrong(found[0])[0] == "max-bytes"
+    assert found[1].value == Ok(event_json(id="2"))
+
+
+def test_a_line_of_just_the_longest_length_is_read(tmp_path: Path) -> None:
+    [found] = ndjson(tmp_path / "a.ndjson", line().ljust(MAX_LINE_BYTES - 1) + b"\n")
+
+    assert found.value == Ok(event_json())
+
+
+def test_a_row_of_csv_is_a_candidate_with_its_place(tmp_path: Path) -> None:
+    [found] = csv(tmp_path / "a.csv", "No,City", '7,"Paris, France"')
+
+    assert (found.raw, found.origin) == (b'7,"Paris, France"', "a.csv:2")
+    assert found.value == Ok(
+        {
+            "specversion": "1.0",
+            "type": "test.happened",
+            "source": "urn:test",
+            "id": "7",
+            "data": {"city": "Paris, France"},
+        }
+    )
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    assert len(csv(tmp_path / "a.csv", "\ufeffNo,City", "7,Paris")) == 1
+
+
+def test_empty_rows_are_passed_over(tmp_path: Path) -> None:
+    found = csv(tmp_path / "a.csv", "No,City", "", "7,Paris", "")
+
+    assert [candidate.origin for candidate in found] == ["a.csv:3"]
+
+
+@pytest.mark.parametrize("row", ["7", "7,Paris,France"])
+def test_a_row_with_other_cells_than_the_header_is_refused(tmp_path: Path, row: str) -> None:
+    short, whole = csv(tmp_path / "a.csv", "No,City", row, "8,Rome")
+
+    assert (short.raw, wrong(short)[0]) == (row.encode(), "columns")
+    assert isinstance(whole.value, Ok)
+
+
+def test_a_row_that_is_no_csv_is_refused_and_the_next_one_read(tmp_path: Path) -> None:
+    broken, whole = csv(tmp_path / "a.csv", "No,City", '7,"Par"is', "8,Rome")
+
+    assert (broken.origin, wrong(broken)[0]) == ("a.csv:2", "csv")
+    assert (whole.raw, whole.origin) == (b"8,Rome", "a.csv:3")
+
+
+def test_a_header_without_a_column_of_the_mapping_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WrongMapping, match=r"'a\.csv' has no column 'City': did you mean 'Citi'\?"):
+        csv(tmp_path / "a.csv", "No,Citi", "7,Paris")
+
+
+def test_an_empty_csv_has_no_columns(tmp_path: Path) -> None:
+    with pytest.raises(WrongMapping):
+        csv(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("how", READERS)
+def test_gzip_reads_like_the_plain_file_whatever_its_name(tmp_path: Path, how: str) -> None:
+    content = line(id="1") + b"\n" + line(id="2") if how == "ndjson" else b"No,City\n1,a\n2,b"
+    plain, packed = tmp_path / "a" / "x", tmp_path / "b" / "x"
+    for path in (plain, packed):
+        path.parent.mkdir()
+    plain.write_bytes(content)
+    packed.write_bytes(gzip.compress(content))
+
+    assert candidates(packed, how) == candidates(plain, how)
+    assert len(candidates(plain, how)) == 2
+
+
+@pytest.mark.parametrize("how", READERS)
+@pytest.mark.parametrize("damage", ["cut-off", "flipped"])
+def test_a_damaged_gzip_is_an_error_that_names_the_file(
+    tmp_path: Path, how: str, damage: str
+) -> None:
+    packed = bytearray(gzip.compress(line() + b"\n" if how == "ndjson" else b"No,City\n1,a\n"))
+    if damage == "cut-off":
+        del packed[-6:]
+    else:
+        packed[-6] ^= 0xFF
+    (tmp_path / "a.gz").write_bytes(packed)
+
+    with pytest.raises(BrokenFile, match=r"'a\.gz'"):
+        candidates(tmp_path / "a.gz", how)
+
+
+def test_an_open_file_knows_how_much_of_it_was_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(line() + b"\n")
+
+    with open_input(path) as file:
+        before = file.done
+        list(read_ndjson(file))
+
+        assert (before, file.done, file.size) == (0, path.stat().st_size, path.stat().st_size)
+
+
+@pytest.mark.parametrize("name", ["missing", "folder"])
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+
+    with pytest.raises(UnreadableFile, match=name), open_input(tmp_path / name):
+        pass
