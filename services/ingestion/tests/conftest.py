@@ -71,8 +71,11 @@ def ingestion(
         return subprocess.CompletedProcess(arguments, code or 0, *capsys.readouterr())
 
     monkeypatch.chdir(tmp_path)  # where no .env lies
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
     yield run
-    # The commands log to this test's standard error: the tests that follow must not.
+    # A command logs to its own standard error: what follows must not.
+    root.handlers[:] = handlers
+    root.setLevel(level)
     logging.captureWarnings(capture=False)
-    logging.basicConfig(force=True)
     structlog.reset_defaults()

@@ -250,8 +250,9 @@ def open_folder() -> Iterator[Path]:
 
 
 def test_a_forbidden_data_folder_is_an_error_that_says_what_to_check(
-    ingestion: Command, shop: Path, open_folder: Path
+    ingestion: Command, shop: Path, open_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(open_folder)
     data = open_folder / "data"
     data.mkdir()
     contracts = shutil.copytree(shop / "contracts", open_folder / "contracts")

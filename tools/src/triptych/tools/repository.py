@@ -12,7 +12,16 @@ import typer
 
 from triptych.core.errors import TriptychError
 
-ROOT = Path(__file__).resolve().parents[4]
+_HERE = Path(__file__).resolve()
+# Beside this file when it is edited in place; else, installed from a wheel, where the command runs.
+ROOT = next(
+    (
+        folder
+        for folder in (_HERE.parents[4], Path.cwd(), *Path.cwd().parents)
+        if (folder / "examples").is_dir()
+    ),
+    Path.cwd(),
+)
 
 
 class NoUv(TriptychError):
