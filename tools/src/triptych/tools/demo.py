@@ -131,7 +131,7 @@ curl '{analytics.url}/v1/metrics/revenue?grain=quarter&by=country'
 curl '{ingestion.url}/v1/events' -H 'Content-Type: application/cloudevents+json' \\
   -d '{orjson.dumps(event).decode()}'
 {environment} \\
-  uv run --frozen etl run {' '.join(PIPELINES)}
+  .venv/bin/etl run {' '.join(PIPELINES)}
 
 Interactive documentation: {ingestion.url}/docs and {analytics.url}/docs
 Health and measurements:   {ingestion.url}/readyz and {ingestion.url}/metrics

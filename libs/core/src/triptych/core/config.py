@@ -93,6 +93,11 @@ class Settings(BaseSettings):
             lines = sorted(set(_problems(cls, error)))
         except SettingsError as error:
             lines = [str(error)]
+        except Exception as error:
+            # A cloud's client raises errors of its own: no network, no credentials, no such secret.
+            if not (cloud := os.environ.get(SECRETS_FROM)):
+                raise
+            lines = [f"{SECRETS_FROM}={cloud}: {type(error).__name__}: {error}"]
         raise WrongConfiguration("".join(f"\n  {line}" for line in lines) + "\n")
 
     @classmethod

@@ -12,7 +12,7 @@ from prometheus_client import (
 
 from triptych.service.health import Health, Probe, health_routes
 from triptych.service.middleware import Requests
-from triptych.service.problems import Problem, answer_with_problems
+from triptych.service.problems import ANY_PROBLEM, answer_with_problems
 
 
 def create_app(
@@ -35,7 +35,7 @@ def create_app(
         title=title,
         description=description,
         version=version,
-        responses={"default": {"model": Problem, "description": "A problem (RFC 9457)."}},
+        responses={"default": ANY_PROBLEM},
     )
     app.state.health = Health(probes)
     answer_with_problems(app)

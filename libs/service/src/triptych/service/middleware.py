@@ -17,6 +17,7 @@ log = get_logger(__name__)
 REQUEST_ID: Final = "X-Request-ID"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -66,9 +67,10 @@ class Requests:
             self._record(scope, status, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
-        # The route's template, never the path: a client must not be able to make up label values.
+        # Known methods, and the route's template: a client must not be able to make up label values.
+        method = scope["method"] if scope["method"] in _METHODS else "(other)"
         route = getattr(scope.get("route"), "path", "(none)")
-        self.requests.labels(scope["method"], route, str(status)).inc()
+        self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
         level = log.debug if scope["path"] in _QUIET else log.info
         level(

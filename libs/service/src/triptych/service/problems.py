@@ -37,6 +37,13 @@ class Problem(BaseModel):
     hint: str = ""
 
 
+ANY_PROBLEM: Final[dict[str, Any]] = {
+    "description": "A problem (RFC 9457).",
+    "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}},
+}
+"""What OpenAPI documents say of all errors."""
+
+
 class WrongParameter(TriptychError):
     """A parameter of the request is wrong."""
 

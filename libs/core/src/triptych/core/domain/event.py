@@ -114,10 +114,13 @@ def event_from_json(value: object) -> Result[Event, tuple[Violation, ...]]:
     ]
     attributes = {name: members[name] for name in _TEXTS if isinstance(members.get(name), str)}
     extensions = {name: member for name, member in members.items() if name not in _KNOWN}
-    violations += _attribute_violations({**attributes, "time": time}, extensions)
-    if violations:
+    if violations:  # say what the constructor would find, too: all at once
+        violations += _attribute_violations({**attributes, "time": time}, extensions)
         return Err(tuple(violations))
-    return Ok(Event(**attributes, time=time, extensions=extensions, data=data))
+    try:
+        return Ok(Event(**attributes, time=time, extensions=extensions, data=data))
+    except InvalidEvent as invalid:
+        return Err(invalid.violations)
 
 
 _TEXTS = ("id", "source", "type", "subject", "datacontenttype", "dataschema")

@@ -14,7 +14,6 @@ from triptych.analytics.domain.metric import Metric
 from triptych.analytics.wiring import Analytics
 from triptych.core.domain.time import Grain
 from triptych.service.app import create_app
-from triptych.service.problems import Problem
 
 
 class MetricBody(BaseModel):
@@ -79,7 +78,6 @@ def metric_routes(measure: Measure) -> APIRouter:
     @router.get(
         "/metrics/{name}",
         summary="A metric over time, as it stands in the newest version of its table.",
-        responses={404: {"model": Problem}, 422: {"model": Problem}, 503: {"model": Problem}},
     )
     def get_metric(
         name: str,
