@@ -6,6 +6,7 @@ every line of the task. Secrets are redacted wherever they hide.
 """
 
 import dataclasses
+import json
 import logging
 import re
 import sys
@@ -47,25 +48,26 @@ def configure_logging(settings: LogSettings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
     ]
-    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
-    render: list[Processor] = (
-        [
-            structlog.processors.format_exc_info,
-            redact,
-            structlog.processors.JSONRenderer(serializer=_dump),
-        ]
+    terminal = sys.stderr.isatty()
+    as_json = settings.format == "json" or (settings.format == "auto" and not terminal)
+    render: Processor = (
+        structlog.processors.JSONRenderer(serializer=_dump)
         if as_json
-        else [
-            structlog.processors.format_exc_info,
-            redact,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ]
+        else structlog.dev.ConsoleRenderer(
+            colors=terminal, exception_formatter=structlog.dev.plain_traceback
+        )
     )
     handler = logging.StreamHandler()
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
-            processors=[ProcessorFormatter.remove_processors_meta, _drop_color, *render],
+            processors=[
+                ProcessorFormatter.remove_processors_meta,
+                _drop_color,
+                structlog.processors.format_exc_info,
+                redact,  # last, so that it sees the text of tracebacks, too
+                render,
+            ],
         )
     )
     logging.basicConfig(level=settings.level.upper(), handlers=[handler], force=True)
@@ -140,8 +142,7 @@ def _clean_key(key: object) -> str:
 
 
 def _dump(event: MutableMapping[str, Any], **_: object) -> str:
-    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_SUBCLASS
     try:
-        return orjson.dumps(event, default=str, option=options).decode()
-    except TypeError:  # a lone surrogate or an integer beyond 64 bits: say it in another way
-        return orjson.dumps({str(key): ascii(value) for key, value in event.items()}).decode()
+        return orjson.dumps(event, default=str).decode()
+    except TypeError:  # a lone surrogate, or an integer beyond 64 bits
+        return json.dumps(event, default=str)
