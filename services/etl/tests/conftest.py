@@ -1,13 +1,10 @@
 """What the tests of etl share: the sample project, and the command line."""
 
-import logging
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import structlog
 
 from triptych.etl.entrypoints.cli import main
 
@@ -34,29 +31,11 @@ def environment(database: str, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def etl(
-    environment: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    environment: dict[str, str], run_command: Callable[..., subprocess.CompletedProcess[str]]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `etl ARGUMENTS…` in this process; keywords are more environment variables."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        for name, value in {**environment, **variables}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["etl", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        code = end.value.code
-        assert code is None or isinstance(code, int)
-        return subprocess.CompletedProcess(arguments, code or 0, *capsys.readouterr())
+        return run_command(main, *arguments, env={**environment, **variables})
 
-    monkeypatch.chdir(tmp_path)  # where no .env lies
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield run
-    # A command logs to its own standard error: what follows must not.
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    return run

@@ -1,13 +1,10 @@
 """What the tests of ingestion share: the shop's contracts, a wired service, the command line."""
 
-import logging
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 from pydantic import SecretStr
 
 from triptych.ingestion.entrypoints.cli import main
@@ -53,29 +50,11 @@ def environment(shop: Path, database: str) -> dict[str, str]:
 
 @pytest.fixture
 def ingestion(
-    environment: dict[str, str],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    environment: dict[str, str], run_command: Callable[..., subprocess.CompletedProcess[str]]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run `ingestion ARGUMENTS…` in this process; keywords are more environment variables."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        for name, value in {**environment, **variables}.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["ingestion", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        code = end.value.code
-        assert code is None or isinstance(code, int)
-        return subprocess.CompletedProcess(arguments, code or 0, *capsys.readouterr())
+        return run_command(main, *arguments, env={**environment, **variables})
 
-    monkeypatch.chdir(tmp_path)  # where no .env lies
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield run
-    # A command logs to its own standard error: what follows must not.
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
+    return run

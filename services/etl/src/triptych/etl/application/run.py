@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
 import pyarrow as pa
@@ -63,22 +64,25 @@ class Run:
     def _run(
         self, pipeline: Pipeline, writer: str, until: int, progress: Callable[[int], None]
     ) -> Report:
+        sink, plan, resources = pipeline.sink, pipeline.plan, self.resources
         run_id = uuid.uuid4().hex
-        with bind(pipeline=pipeline.name, run_id=run_id), self.engines.open() as engine:
-            at = pipeline.sink.positions(self.resources, writer)
-            batches = pipeline.source.read(self.resources, at.output, until)
+        with (
+            bind(pipeline=pipeline.name, run_id=run_id),
+            self.engines.open() as engine,
+            ExitStack() as staged,
+        ):
+            at = sink.positions(resources, writer)
+            batches = pipeline.source.read(resources, at.output, until)
             read = engine.load(INPUT, _counted(batches, progress))
             if not read:
                 nothing = Reconciliation(0, 0, 0, 0, 0)
-                return Report(pipeline.name, run_id, pipeline.sink.table, None, nothing)
-            dropped = _transform(engine, pipeline.plan)
-            sink, resources = pipeline.sink, self.resources
-            quarantined = sink.quarantine(
-                resources, engine, pipeline.plan.quarantine, Progress(writer, at.quarantine, until)
-            )
-            output = sink.output(
-                resources, engine, pipeline.plan.output, Progress(writer, at.output, until)
-            )
+                return Report(pipeline.name, run_id, sink.table, None, nothing)
+            dropped = _transform(engine, plan)
+            faulty = Progress(writer, at.quarantine, until)
+            quarantined = sink.quarantine(resources, engine, plan.quarantine, faulty)
+            staged.callback(quarantined.discard)
+            output = sink.output(resources, engine, plan.output, Progress(writer, at.output, until))
+            staged.callback(output.discard)
             rows = Reconciliation(
                 read,
                 output.rows,
@@ -86,16 +90,12 @@ class Run:
                 dropped[Drop.FILTERED],
                 dropped[Drop.DUPLICATES],
             )
+            rows.check()
             notes = {"pipeline": pipeline.name, "run_id": run_id, "rows": str(rows)}
-            try:
-                rows.check()
-                # The quarantine first: where it is ahead of the table, a run is to be finished.
-                if quarantined.rows and at.quarantine < until:
-                    quarantined.commit(notes)
-                version = output.commit(notes)
-            finally:
-                quarantined.discard()
-                output.discard()
+            # The quarantine first: where it is ahead of the table, a run is to be finished.
+            if quarantined.rows and at.quarantine < until:
+                quarantined.commit(notes)
+            version = output.commit(notes)
             log.info("run.finished", table=sink.table, version=version, **asdict(rows))
             return Report(pipeline.name, run_id, sink.table, version, rows)
 

@@ -73,5 +73,9 @@ class StagedFile:
 
 def _stage(target: Table, engine: Engine, rows: exp.Query, progress: Progress) -> StagedFile:
     path = target.new_file(f"{uuid.uuid4().hex}.parquet")
-    written = engine.write(rows, path)
+    try:
+        written = engine.write(rows, path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
     return StagedFile(target, DataFile(path, written), engine.schema(rows), progress)

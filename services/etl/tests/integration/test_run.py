@@ -1,0 +1,445 @@
+"""Runs of pipelines over a real event log into a real lake."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow.parquet as pq
+import pytest
+import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlglot import exp
+
+from triptych.core.domain.event import Event
+from triptych.etl.application.pipeline import Pipeline, read_pipeline
+from triptych.etl.application.ports import Engine, QueryFailed, Resources
+from triptych.etl.application.run import Report, Run
+from triptych.etl.domain.plugins import Drop
+from triptych.etl.domain.reconciliation import NotReconciled, Reconciliation
+from triptych.etl.infrastructure.duckdb import DuckDb
+from triptych.etl.infrastructure.lake import LakeSink, StagedFile
+from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.eventlog.database import open_database, writing
+from triptych.eventlog.log import EventLogReader, append, metadata
+from triptych.lake.lake import ConcurrentCommit, Lake, NoSuchTable, Progress
+from triptych.testing.builders import NOON, an_event
+
+PIPELINE = """
+version: 1
+name: numbers
+source:
+  events:
+    types: [test.happened]
+    columns: {n: integer, name: text}
+transforms:
+  - filter: { where: n <> 0 }
+  - derive: { columns: { double: n * 2 } }
+checks:
+  - not_null: { columns: [name] }
+  - range: { column: n, max: 100 }
+sink:
+  lake: { table: numbers }
+"""
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class World:
+    """An event log, a lake, and a pipeline between them."""
+
+    engine: sa.Engine
+    resources: Resources
+    pipeline: Pipeline
+
+    def happen(self, *data: Any) -> None:
+        """Append an event for each piece of data; their ids count on."""
+        first = self.resources.events.newest() + 1
+        events = [an_event(id=str(n), data=d) for n, d in enumerate(data, first)]
+        self.append(*events)
+
+    def append(self, *events: Event) -> None:
+        with writing(self.engine) as connection:
+            append(connection, events, NOON)
+
+    def run(self, pipeline: Pipeline | None = None) -> list[Report]:
+        return Run(self.resources, DuckDb())(pipeline or self.pipeline, lambda _: None)
+
+    def rows(self, table: str = "numbers") -> Rows:
+        """The rows of the newest version of a table, in the order of the events."""
+        try:
+            files = self.resources.lake.table(table).snapshot().files
+        except NoSuchTable:
+            return []
+        rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+        return sorted(rows, key=lambda row: int(row.get("event_id") or row["position"]))
+
+
+@contextmanager
+def a_world(folder: Path, pipeline: str = PIPELINE) -> Iterator[World]:
+    file = folder / "pipeline.yaml"
+    file.write_text(pipeline)
+    engine = open_database(f"sqlite:///{folder / 'eventlog.db'}", create=True)
+    metadata.create_all(engine)
+    resources = Resources(EventLogReader(engine), Lake.open(str(folder / "lake")))
+    yield World(engine, resources, read_pipeline(file, InstalledPlugins()))
+    engine.dispose()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with a_world(tmp_path) as made:
+        yield made
+
+
+def counted(report: Report) -> tuple[int, int, int, int, int]:
+    rows = report.rows
+    return rows.read, rows.written, rows.quarantined, rows.filtered, rows.duplicates
+
+
+def test_a_run_writes_the_rows_that_it_reads(world: World) -> None:
+    world.happen({"n": 1, "name": "a"}, {"n": 2, "name": "b"})
+
+    [report] = world.run()
+
+    assert report.rows == Reconciliation(2, 2, 0, 0, 0)
+    assert [(row["n"], row["name"], row["double"]) for row in world.rows()] == [
+        (1, "a", 2),
+        (2, "b", 4),
+    ]
+
+
+def test_the_table_has_the_events_attributes_and_none_of_the_frameworks_columns(
+    world: World,
+) -> None:
+    world.happen({"n": 1, "name": "a"})
+
+    world.run()
+
+    [row] = world.rows()
+    assert list(row) == [
+        "event_id",
+        "event_source",
+        "event_type",
+        "event_subject",
+        "event_time",
+        "n",
+        "name",
+        "double",
+    ]
+
+
+def test_a_second_run_reads_nothing(world: World) -> None:
+    world.happen({"n": 1, "name": "a"})
+    world.run()
+
+    [report] = world.run()
+
+    assert (counted(report), report.version) == ((0, 0, 0, 0, 0), None)
+    assert len(world.rows()) == 1
+
+
+def test_a_run_over_an_empty_log_makes_no_table(world: World) -> None:
+    [report] = world.run()
+
+    assert str(report).endswith("-> no change")
+    assert world.resources.lake.names() == []
+
+
+def test_only_new_events_are_added(world: World) -> None:
+    world.happen({"n": 1, "name": "a"})
+    [first] = world.run()
+    world.happen({"n": 2, "name": "b"}, {"n": 3, "name": "c"})
+
+    [second] = world.run()
+
+    assert (second.rows.read, second.version) == (2, (first.version or 0) + 1)
+    assert [row["n"] for row in world.rows()] == [1, 2, 3]
+
+
+def test_events_of_other_types_are_passed_over(world: World) -> None:
+    world.append(an_event(id="1", type="test.other"), an_event(id="2", data={"n": 1, "name": "a"}))
+
+    [report] = world.run()
+
+    assert report.rows.read == 1
+
+
+def test_a_value_that_cannot_be_read_is_quarantined_with_its_reason_and_the_original(
+    world: World,
+) -> None:
+    world.happen({"n": "many", "name": "a"}, {"n": 2, "name": "b"})
+
+    [report] = world.run()
+
+    assert counted(report) == (2, 1, 1, 0, 0)
+    assert world.rows("numbers_quarantine") == [
+        {"position": 1, "reasons": "n is no integer", "original": '{"n":"many","name":"a"}'}
+    ]
+
+
+def test_a_row_that_breaks_checks_is_quarantined_with_every_reason(world: World) -> None:
+    world.happen({"n": 101})
+
+    world.run()
+
+    [row] = world.rows("numbers_quarantine")
+    assert row["reasons"] == "name is missing; n is more than 100"
+    assert world.rows() == []
+
+
+def test_a_filtered_row_is_counted_and_written_nowhere(world: World) -> None:
+    world.happen({"n": 0, "name": "a"}, {"n": None, "name": "b"}, {"n": 1, "name": "c"})
+
+    [report] = world.run()
+
+    assert counted(report) == (3, 1, 0, 2, 0)
+    assert len(world.rows()) == 1
+    assert world.rows("numbers_quarantine") == []
+
+
+def test_a_run_without_rows_to_write_is_not_read_again(world: World) -> None:
+    world.happen({"n": 0, "name": "filtered"}, {"n": "faulty"})
+    world.run()
+
+    [report] = world.run()
+
+    assert report.rows.read == 0
+    assert len(world.rows("numbers_quarantine")) == 1
+
+
+def test_the_rows_that_are_read_are_reported_meanwhile(world: World) -> None:
+    world.happen({"n": 1, "name": "a"}, {"n": 2, "name": "b"})
+    seen: list[int] = []
+
+    Run(world.resources, DuckDb())(world.pipeline, seen.append)
+
+    assert sum(seen) == 2
+
+
+def test_two_pipelines_read_the_same_events_each_for_itself(world: World) -> None:
+    world.happen({"n": 1, "name": "a"})
+    other = replace(world.pipeline, name="other", sink=LakeSink(table="other"))
+
+    world.run()
+    world.run(other)
+
+    assert len(world.rows()) == len(world.rows("other")) == 1
+
+
+def test_a_step_that_cannot_be_computed_writes_nothing(tmp_path: Path) -> None:
+    with a_world(tmp_path, PIPELINE.replace("double: n * 2", "double: nope * 2")) as world:
+        world.happen({"n": 1, "name": "a"}, {"n": "faulty"})
+
+        with pytest.raises(QueryFailed, match=r'^transforms\[1\] derive: .*"nope"'):
+            world.run()
+
+        assert world.resources.lake.names() == []
+
+
+class Limit(LakeSink):
+    """A sink that loses rows: it writes one at most."""
+
+    def output(
+        self, resources: Resources, engine: Engine, rows: exp.Query, progress: Progress
+    ) -> StagedFile:
+        return super().output(resources, engine, rows.limit(1), progress)
+
+
+def test_a_run_that_loses_rows_fails_and_leaves_nothing(world: World) -> None:
+    world.happen({"n": 1, "name": "a"}, {"n": 2, "name": "b"}, {"n": "faulty"})
+
+    with pytest.raises(NotReconciled, match="3 read is not 1 written"):
+        world.run(replace(world.pipeline, sink=Limit(table="numbers")))
+
+    assert world.resources.lake.names() == []
+    assert list(world.resources.lake.root.rglob("*.parquet")) == []
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+@dataclass
+class Dying(StagedFile):
+    """Rows that are never committed, because the process dies before."""
+
+    def commit(self, notes: Mapping[str, str]) -> int:
+        raise Killed
+
+
+class DyingSink(LakeSink):
+    """A sink whose process dies between the commit of the quarantine and that of the table."""
+
+    def output(
+        self, resources: Resources, engine: Engine, rows: exp.Query, progress: Progress
+    ) -> StagedFile:
+        staged = super().output(resources, engine, rows, progress)
+        return Dying(staged.target, staged.file, staged.schema, staged.progress)
+
+
+def die_between_the_commits(world: World) -> None:
+    with pytest.raises(Killed):
+        world.run(replace(world.pipeline, sink=DyingSink(table="numbers")))
+
+
+def test_a_run_that_died_between_its_commits_is_finished_without_doubling(world: World) -> None:
+    world.happen({"n": 1, "name": "a"}, {"n": "faulty"}, {"n": 0})
+    die_between_the_commits(world)
+    assert (len(world.rows()), len(world.rows("numbers_quarantine"))) == (0, 1)
+
+    finished, nothing = world.run()
+
+    assert counted(finished) == (3, 1, 1, 1, 0)
+    assert counted(nothing) == (0, 0, 0, 0, 0)
+    assert [row["n"] for row in world.rows()] == [1]
+    assert [row["position"] for row in world.rows("numbers_quarantine")] == [2]
+
+
+def test_a_run_that_died_is_finished_before_newer_events_are_read(world: World) -> None:
+    world.happen({"n": 1, "name": "a"}, {"n": "faulty"})
+    die_between_the_commits(world)
+    world.happen({"n": 2, "name": "b"}, {"n": "faulty, too"})
+
+    finished, newer = world.run()
+
+    assert (counted(finished), counted(newer)) == ((2, 1, 1, 0, 0), (2, 1, 1, 0, 0))
+    assert [row["n"] for row in world.rows()] == [1, 2]
+    assert [row["position"] for row in world.rows("numbers_quarantine")] == [2, 4]
+
+
+@pytest.mark.parametrize("faulty", [[], [{"n": "faulty"}]], ids=["all-good", "with-quarantine"])
+def test_of_two_runs_at_once_one_wins_and_every_row_is_there_once(
+    world: World, faulty: list[Any]
+) -> None:
+    world.happen({"n": 1, "name": "a"}, {"n": 2, "name": "b"}, *faulty)
+    others: list[Report] = []
+
+    def meanwhile(_: int) -> None:
+        if not others:  # another run begins and ends while this one is reading
+            others.extend(world.run())
+
+    with pytest.raises(ConcurrentCommit):
+        Run(world.resources, DuckDb())(world.pipeline, meanwhile)
+
+    assert [report.rows.written for report in others] == [2]
+    assert [row["n"] for row in world.rows()] == [1, 2]
+    assert len(world.rows("numbers_quarantine")) == len(faulty)
+    assert world.run()[0].rows.read == 0
+
+
+INVOICES = """
+version: 1
+name: invoices
+source:
+  events:
+    types: [test.happened]
+    columns: {quantity: integer, unit_price: "decimal(18, 4)", country: text}
+transforms:
+  - filter: { where: quantity <> 0 }
+  - derive: { columns: { revenue: quantity * unit_price } }
+checks:
+  - not_null: { columns: [revenue, country] }
+  - range: { column: unit_price, min: 0, max: 1000 }
+sink:
+  lake: { table: invoices }
+"""
+
+ODD = st.sampled_from(["", "many", "1.2.3", "null", "NaN", True, [], {}, [1], {"a": 1}, "1e", "ü"])
+QUANTITIES = st.integers(-(2**31), 2**31 - 1) | st.integers(-3, 3) | st.integers(2**31, 2**53)
+PRICES = st.decimals(-10, 1500, places=4) | st.decimals(0, 5, places=2)
+
+
+def either(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return usual | usual.map(str) | usual.map(str) | ODD | st.none()
+
+
+def invoices() -> st.SearchStrategy[list[Any]]:
+    """The data of invoices as they might come, odd ones among them."""
+    members = {
+        "quantity": either(QUANTITIES),
+        "unit_price": either(PRICES.map(str)),
+        "country": st.sampled_from(["France", "Spain", None]),
+    }
+    some = st.fixed_dictionaries({}, optional=members)
+    invoice: st.SearchStrategy[Any] = some | st.sampled_from([None, [], "x", 5])
+    return st.lists(invoice, max_size=8)
+
+
+class Unreadable(Exception):
+    """A value is not of its column's type."""
+
+
+def an_integer(value: Any) -> int | None:
+    if value is None:
+        return None
+    try:
+        number = int(value) if isinstance(value, int | str) and value is not True else None
+    except ValueError:
+        number = None
+    if number is None or not -(2**31) <= number < 2**31:
+        raise Unreadable
+    return number
+
+
+def a_decimal(value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        number = Decimal(value) if isinstance(value, str) else Decimal("NaN")
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise Unreadable
+    return number
+
+
+def computed(data: Any) -> dict[str, Any] | Drop | None:
+    """What becomes of an invoice: a row, left out as filtered, or quarantined (`None`)."""
+    members = data if isinstance(data, dict) else {}
+    country = members.get("country")
+    try:
+        quantity = an_integer(members.get("quantity"))
+        price = a_decimal(members.get("unit_price"))
+    except Unreadable:
+        return None
+    if not quantity:
+        return Drop.FILTERED
+    if price is None or country is None or not 0 <= price <= 1000:
+        return None
+    revenue = quantity * price
+    return {"quantity": quantity, "unit_price": price, "country": country, "revenue": revenue}
+
+
+@settings(max_examples=20)
+@given(first=invoices(), second=invoices())
+def test_whatever_comes_the_rows_add_up_and_are_what_python_computes(
+    tmp_path_factory: pytest.TempPathFactory, first: list[Any], second: list[Any]
+) -> None:
+    with a_world(tmp_path_factory.mktemp("world"), INVOICES) as world:
+        for data in (first, second):
+            world.happen(*data)
+            reports = world.run()
+
+            fates = [computed(invoice) for invoice in data]
+            [counts] = [counted(report) for report in reports]
+            quarantined, filtered = fates.count(None), fates.count(Drop.FILTERED)
+            written = len(fates) - quarantined - filtered
+            assert counts == (len(data), written, quarantined, filtered, 0)
+
+        everything = [*first, *second]
+        rows = world.rows("invoices")
+        expected = [fate for fate in map(computed, everything) if isinstance(fate, dict)]
+        names = ["quantity", "unit_price", "country", "revenue"]
+        assert [{name: row[name] for name in names} for row in rows] == expected
+        faulty = [number for number, data in enumerate(everything, 1) if computed(data) is None]
+        quarantine = world.rows("invoices_quarantine")
+        assert [row["position"] for row in quarantine] == faulty
+        assert [orjson.loads(row["original"]) for row in quarantine] == [
+            everything[number - 1] for number in faulty
+        ]
