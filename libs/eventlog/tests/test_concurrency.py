@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from triptych.core.domain.event import Event
 from triptych.eventlog.database import open_database, writing
-from triptych.eventlog.log import Appended, EventLogReader, append, metadata
+from triptych.eventlog.log import Appended, EventLogReader, append, events, metadata
 from triptych.testing.builders import NOON, an_event
 
 THREADS = 4
@@ -95,6 +95,22 @@ def test_of_many_contents_that_come_at_once_one_is_stored(log: sa.Engine) -> Non
 
     assert outcomes == {Appended.ACCEPTED: 1, Appended.CONFLICT: THREADS - 1}
     assert ids(log) == ["1"]
+
+
+def test_what_a_writer_has_read_stays_true_until_it_commits(log: sa.Engine) -> None:
+    start = threading.Barrier(THREADS)
+
+    def append_next(_: int) -> None:
+        start.wait()
+        for _ in range(10):
+            with writing(log) as connection:
+                newest = connection.scalar(sa.select(sa.func.count()).select_from(events))
+                append(connection, [an_event(id=str(newest))], NOON)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(append_next, range(THREADS)))
+
+    assert ids(log) == [str(n) for n in range(THREADS * 10)]
 
 
 def _store(engine: sa.Engine, batch: list[Event]) -> list[Appended]:

@@ -16,7 +16,8 @@ import httpx2
 import orjson
 import pytest
 
-# `/read` begins its answer, and ends it when it has read a line from standard input; `/stuck` never ends.
+# `/read` begins its answer and ends it when it has read a line from standard input; `/stuck` begins
+# one and never ends it; `/break` begins one and fails.
 PROGRAM = """
 import asyncio, sys
 from fastapi import APIRouter
@@ -44,10 +45,19 @@ async def stuck() -> StreamingResponse:
         await asyncio.Event().wait()
     return StreamingResponse(parts())
 
+@router.get("/break")
+async def break_() -> StreamingResponse:
+    async def parts():
+        yield b"begun"
+        raise RuntimeError
+    return StreamingResponse(parts())
+
 configure_logging(LogSettings(format="json"))
 app = create_app(title="Shelf", description="", version="1", routers=[router], probes={})
 serve(app, HttpSettings.model_validate_json(sys.argv[1]), section="shelf")
 """
+
+CUT_OFF = (httpx2.RemoteProtocolError, httpx2.ReadError)
 
 
 @dataclass(frozen=True)
@@ -168,6 +178,8 @@ def test_a_service_that_drains_says_so_and_goes_on_serving(serve: Serve) -> None
     draining = server.wait_for("http.draining")
 
     assert draining["seconds"] == 60
+    with pytest.raises(subprocess.TimeoutExpired):  # longer than it takes to stop
+        server.process.wait(0.5)
     ready = httpx2.get(f"{server.url}/readyz")
     assert (ready.status_code, ready.json()["status"]) == (503, "draining")
     assert httpx2.get(f"{server.url}/livez").status_code == 200
@@ -193,9 +205,16 @@ def test_a_request_that_never_ends_is_cut_off_at_the_deadline(serve: Serve) -> N
         server.signal(signal.SIGTERM)
 
         assert begun == b"begun"
-        with pytest.raises(httpx2.TransportError):
+        with pytest.raises(CUT_OFF):
             next(parts)
     assert server.exit_code() == 0
+
+
+def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(serve: Serve) -> None:
+    server = serve()
+
+    with pytest.raises(CUT_OFF):
+        httpx2.get(f"{server.url}/break")
 
 
 def test_a_service_does_not_tell_what_it_is_made_of(serve: Serve) -> None:

@@ -36,7 +36,9 @@ def commit() -> Callable[[Lake, str, pa.Table], int]:
         file = DataFile(table.new_file(f"{uuid.uuid4().hex}.parquet"), rows.num_rows)
         pq.write_table(rows, file.path)
         before = table.position("test")
-        return table.commit([file], rows.schema, Progress("test", before, before + 1), {})
+        return table.commit(
+            [file] if rows.num_rows else [], rows.schema, Progress("test", before, before + 1), {}
+        )
 
     return commit_rows
 

@@ -1,0 +1,314 @@
+"""Buckets of time, as the clocks of the world cut them."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from triptych.core.domain.time import EmptyRange, Grain, NaiveTime, TimeRange, utc
+from triptych.testing.builders import NOON
+from triptych.testing.strategies import moments
+
+LONDON = ZoneInfo("Europe/London")
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+
+# Half hours, midnights skipped and repeated, a day that never was, and a plain one.
+ZONES = [
+    "UTC",
+    "Europe/London",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Australia/Lord_Howe",
+    "Asia/Kolkata",
+    "Pacific/Apia",
+    "America/Havana",
+    "Atlantic/Azores",
+    "Asia/Kathmandu",
+]
+FIRST = datetime(2007, 1, 1, tzinfo=UTC)
+LAST = datetime(2037, 1, 1, tzinfo=UTC)
+
+LENGTHS = {
+    Grain.MINUTE: timedelta(minutes=1),
+    Grain.HOUR: HOUR,
+    Grain.DAY: DAY,
+    Grain.WEEK: 7 * DAY,
+    Grain.MONTH: 30 * DAY,
+    Grain.QUARTER: 91 * DAY,
+    Grain.YEAR: 365 * DAY,
+}
+
+every_zone = pytest.mark.parametrize("zone", [ZoneInfo(name) for name in ZONES], ids=ZONES)
+grains = st.sampled_from(Grain)
+
+
+@cache
+def changes(zone: ZoneInfo) -> list[datetime]:
+    """The hours in which the clocks of the zone are changed."""
+
+    def changed(start: datetime, length: timedelta) -> bool:
+        end = start + length
+        return start.astimezone(zone).utcoffset() != end.astimezone(zone).utcoffset()
+
+    days = [FIRST + n * DAY for n in range((LAST - FIRST).days)]
+    hours = [day + n * HOUR for day in days if changed(day, DAY) for n in range(24)]
+    return [hour for hour in hours if changed(hour, HOUR)]
+
+
+def around(zone: ZoneInfo) -> st.SearchStrategy[datetime]:
+    """Any moments, and, where the errors are, moments close to a change of the clocks."""
+    anywhere = st.datetimes(
+        FIRST.replace(tzinfo=None), LAST.replace(tzinfo=None), timezones=st.just(UTC)
+    )
+    if not changes(zone):
+        return anywhere
+    close = st.builds(
+        lambda change, seconds: change + timedelta(seconds=seconds),
+        st.sampled_from(changes(zone)),
+        st.integers(-2 * 3600, 3 * 3600) | st.integers(-2 * 24, 2 * 24).map(lambda n: n * 1800),
+    )
+    return close | anywhere
+
+
+@every_zone
+@given(st.data(), grains)
+def test_a_moment_lies_in_its_bucket(zone: ZoneInfo, data: st.DataObject, grain: Grain) -> None:
+    at = data.draw(around(zone))
+
+    assert grain.floor(at, zone) <= at < grain.next(at, zone)
+
+
+@every_zone
+@given(st.data(), grains)
+def test_a_bucket_starts_where_it_starts(zone: ZoneInfo, data: st.DataObject, grain: Grain) -> None:
+    start = grain.floor(data.draw(around(zone)), zone)
+
+    assert grain.floor(start, zone) == start
+
+
+@every_zone
+@given(st.data(), grains)
+def test_buckets_lie_side_by_side(zone: ZoneInfo, data: st.DataObject, grain: Grain) -> None:
+    at = data.draw(around(zone))
+
+    after = grain.next(at, zone)
+
+    assert grain.floor(after, zone) == after
+    assert grain.floor(after - timedelta(microseconds=1), zone) == grain.floor(at, zone)
+
+
+@every_zone
+@given(st.data(), grains)
+def test_a_later_moment_lies_in_no_earlier_bucket(
+    zone: ZoneInfo, data: st.DataObject, grain: Grain
+) -> None:
+    at = data.draw(around(zone))
+    later = at + data.draw(st.timedeltas(timedelta(), LENGTHS[grain]))
+
+    assert grain.floor(at, zone) <= grain.floor(later, zone)
+
+
+@every_zone
+@given(st.data(), grains)
+def test_a_range_is_cut_wherever_a_bucket_starts_and_nowhere_else(
+    zone: ZoneInfo, data: st.DataObject, grain: Grain
+) -> None:
+    start = data.draw(around(zone))
+    length = data.draw(st.timedeltas(timedelta(microseconds=1), 4 * LENGTHS[grain]))
+    whole = TimeRange(start, start + length)
+
+    parts = list(whole.split(grain, zone))
+
+    cuts = [part.start for part in parts[1:]]
+    assert parts[0].start == whole.start
+    assert parts[-1].end == whole.end
+    assert cuts == [part.end for part in parts[:-1]]
+    assert all(grain.floor(cut, zone) == cut for cut in cuts)
+    assert all(part.end <= grain.next(part.start, zone) for part in parts)
+
+
+@given(moments(), grains)
+def test_the_zone_is_utc_unless_another_is_named(at: datetime, grain: Grain) -> None:
+    assert grain.floor(at) == grain.floor(at, UTC)
+    assert grain.next(at) == grain.next(at, UTC)
+
+
+@pytest.mark.parametrize(
+    ("grain", "start", "end"),
+    [
+        (Grain.MINUTE, "2028-02-29T13:37:00Z", "2028-02-29T13:38:00Z"),
+        (Grain.HOUR, "2028-02-29T13:00:00Z", "2028-02-29T14:00:00Z"),
+        (Grain.DAY, "2028-02-29T00:00:00Z", "2028-03-01T00:00:00Z"),
+        (Grain.WEEK, "2028-02-28T00:00:00Z", "2028-03-06T00:00:00Z"),
+        (Grain.MONTH, "2028-02-01T00:00:00Z", "2028-03-01T00:00:00Z"),
+        (Grain.QUARTER, "2028-01-01T00:00:00Z", "2028-04-01T00:00:00Z"),
+        (Grain.YEAR, "2028-01-01T00:00:00Z", "2029-01-01T00:00:00Z"),
+    ],
+)
+def test_a_leap_day_lies_in_a_bucket_of_each_grain(grain: Grain, start: str, end: str) -> None:
+    leap_day = datetime.fromisoformat("2028-02-29T13:37:59.999999Z")
+
+    assert grain.floor(leap_day) == datetime.fromisoformat(start)
+    assert grain.next(leap_day) == datetime.fromisoformat(end)
+
+
+@pytest.mark.parametrize(
+    ("day", "monday"),
+    [
+        ("2027-01-01", "2026-12-28"),  # a Friday, in week 53 of 2026 (ISO 8601)
+        ("2026-12-28", "2026-12-28"),
+        ("2026-12-27", "2026-12-21"),
+        ("2029-01-01", "2029-01-01"),
+    ],
+)
+def test_a_week_starts_on_monday_and_may_span_two_years(day: str, monday: str) -> None:
+    at = datetime.fromisoformat(f"{day}T12:00:00Z")
+
+    start = Grain.WEEK.floor(at)
+
+    assert start == datetime.fromisoformat(f"{monday}T00:00:00Z")
+    assert Grain.WEEK.next(at) == start + 7 * DAY
+
+
+@pytest.mark.parametrize(
+    ("month", "start", "end"),
+    [(1, "2030-01", "2030-04"), (6, "2030-04", "2030-07"), (12, "2030-10", "2031-01")],
+)
+def test_a_quarter_has_three_months(month: int, start: str, end: str) -> None:
+    at = datetime(2030, month, 30, tzinfo=UTC)
+
+    assert Grain.QUARTER.floor(at) == datetime.fromisoformat(f"{start}-01T00:00:00Z")
+    assert Grain.QUARTER.next(at) == datetime.fromisoformat(f"{end}-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("noon", "start", "hours"),
+    [
+        ("2011-03-27T12:00:00Z", "2011-03-27T00:00:00Z", 23),
+        ("2011-07-15T12:00:00Z", "2011-07-14T23:00:00Z", 24),
+        ("2011-10-30T12:00:00Z", "2011-10-29T23:00:00Z", 25),
+    ],
+    ids=["spring", "summer", "autumn"],
+)
+def test_a_day_in_london_has_as_many_hours_as_its_clocks_show(
+    noon: str, start: str, hours: int
+) -> None:
+    at = datetime.fromisoformat(noon)
+
+    day = TimeRange(Grain.DAY.floor(at, LONDON), Grain.DAY.next(at, LONDON))
+
+    assert day.start == datetime.fromisoformat(start)
+    assert day.end - day.start == hours * HOUR
+    assert len(list(day.split(Grain.HOUR, LONDON))) == hours
+
+
+def test_an_hour_that_is_repeated_makes_two_buckets() -> None:
+    first, second = (datetime(2011, 10, 30, hour, 30, tzinfo=UTC) for hour in (0, 1))
+
+    assert first.astimezone(LONDON).hour == second.astimezone(LONDON).hour == 1
+    assert Grain.HOUR.floor(first, LONDON) == datetime(2011, 10, 30, 0, tzinfo=UTC)
+    assert Grain.HOUR.floor(second, LONDON) == datetime(2011, 10, 30, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "start", "end"),
+    [
+        # 02:00 becomes 02:30: the hour that begins with it has thirty minutes
+        ("2029-10-06T15:45:00Z", "2029-10-06T15:30:00Z", "2029-10-06T16:00:00Z"),
+        # 02:00 becomes 01:30: thirty minutes come again
+        ("2029-03-31T15:15:00Z", "2029-03-31T15:00:00Z", "2029-03-31T15:30:00Z"),
+    ],
+    ids=["spring", "autumn"],
+)
+def test_clocks_that_change_by_half_an_hour_make_half_a_bucket(
+    at: str, start: str, end: str
+) -> None:
+    zone = ZoneInfo("Australia/Lord_Howe")
+
+    assert Grain.HOUR.floor(datetime.fromisoformat(at), zone) == datetime.fromisoformat(start)
+    assert Grain.HOUR.next(datetime.fromisoformat(at), zone) == datetime.fromisoformat(end)
+
+
+def test_a_day_whose_midnight_is_skipped_starts_with_its_first_moment() -> None:
+    zone = ZoneInfo("America/Sao_Paulo")
+    noon = datetime(2018, 11, 4, 12, tzinfo=zone)
+
+    start = Grain.DAY.floor(noon, zone)
+
+    assert start.astimezone(zone).hour == 1
+    assert Grain.DAY.next(noon, zone) - start == 23 * HOUR
+
+
+def test_a_day_whose_midnight_is_repeated_starts_with_the_first() -> None:
+    zone = ZoneInfo("America/Havana")
+    noon = datetime(2029, 11, 4, 12, tzinfo=zone)
+
+    start = Grain.DAY.floor(noon, zone)
+
+    assert (start + HOUR).astimezone(zone).hour == 0
+    assert Grain.DAY.next(noon, zone) - start == 25 * HOUR
+
+
+def test_a_day_that_never_was_makes_no_bucket() -> None:
+    samoa = ZoneInfo("Pacific/Apia")  # went to bed on the 29th, and rose on the 31st
+    turn = TimeRange(datetime(2011, 12, 29, tzinfo=samoa), datetime(2012, 1, 1, tzinfo=samoa))
+
+    days = list(turn.split(Grain.DAY, samoa))
+
+    assert [day.start.astimezone(samoa).day for day in days] == [29, 31]
+    assert [day.end - day.start for day in days] == [DAY, DAY]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        utc,
+        Grain.HOUR.floor,
+        Grain.DAY.next,
+        lambda naive: TimeRange(naive, NOON + DAY),
+        lambda naive: TimeRange(NOON - DAY, naive),
+    ],
+    ids=["utc", "floor", "next", "start", "end"],
+)
+def test_a_time_needs_a_zone(use: Callable[[datetime], object]) -> None:
+    with pytest.raises(NaiveTime, match="2030-01-01T12:00:00"):
+        use(NOON.replace(tzinfo=None))
+
+
+@given(moments(), st.integers(-14 * 60, 14 * 60))
+def test_utc_names_the_same_moment(at: datetime, minutes: int) -> None:
+    elsewhere = at.astimezone(timezone(timedelta(minutes=minutes)))
+
+    assert utc(elsewhere) == at
+    assert utc(elsewhere).tzinfo is UTC
+
+
+@pytest.mark.parametrize(
+    "end", [NOON, NOON - timedelta(microseconds=1), NOON.astimezone(LONDON)], ids=str
+)
+def test_a_range_ends_after_it_starts(end: datetime) -> None:
+    with pytest.raises(EmptyRange):
+        TimeRange(NOON, end)
+
+
+def test_a_range_is_kept_in_utc() -> None:
+    summer = datetime(2030, 7, 1, tzinfo=LONDON)
+
+    range_ = TimeRange(summer, summer + DAY)
+
+    assert range_ == TimeRange(summer.astimezone(UTC), summer.astimezone(UTC) + DAY)
+    assert range_.start.tzinfo is range_.end.tzinfo is UTC
+
+
+def test_a_range_has_its_start_and_not_its_end() -> None:
+    hour = TimeRange(NOON, NOON + HOUR)
+
+    assert NOON in hour
+    assert NOON + HOUR - timedelta(microseconds=1) in hour
+    assert NOON + HOUR not in hour
+    assert NOON - timedelta(microseconds=1) not in hour
