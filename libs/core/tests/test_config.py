@@ -5,9 +5,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import pytest
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from triptych.core.config import (
     LogSettings,
@@ -43,6 +44,14 @@ class Bakery(Settings):
     """Settings with one that has no default."""
 
     oven: int = Field(description="How hot.", examples=[220])
+
+
+class Stormy(Settings):
+    """Settings whose cloud cannot be reached."""
+
+    @classmethod
+    def settings_customise_sources(cls, *sources: Any, **more: Any) -> NoReturn:
+        raise ConnectionError("no route to the vault")
 
 
 @pytest.fixture(autouse=True)
@@ -269,6 +278,14 @@ def test_a_problem_never_shows_the_value(
     assert error.value.__context__ is None  # so that a traceback does not show it either
 
 
+@pytest.mark.parametrize("model", [Shop, Till])
+def test_an_error_of_pydantics_own_does_not_show_it_either(model: type[BaseModel]) -> None:
+    with pytest.raises(ValidationError) as error:
+        model.model_validate({"shelves": CANARY, "coins": CANARY})
+
+    assert CANARY not in str(error.value)
+
+
 @pytest.mark.parametrize("put", ["nothing", "a folder", "no text"])
 def test_a_file_that_cannot_be_read_is_a_problem(
     put: str, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -339,6 +356,19 @@ def test_a_missing_extra_is_a_problem_that_names_how_to_install_it(
         ask()
 
     assert f"pip install 'triptych-core[{cloud}]'" in str(error.value)
+
+
+def test_an_error_of_a_clouds_own_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRIPTYCH_SECRETS_FROM", "aws")
+
+    found = problems(Stormy)
+
+    assert "TRIPTYCH_SECRETS_FROM=aws: ConnectionError: no route to the vault" in found
+
+
+def test_without_a_cloud_an_error_that_nobody_foresaw_passes_through() -> None:
+    with pytest.raises(ConnectionError):
+        Stormy.load()
 
 
 # Settings, explained.

@@ -124,6 +124,15 @@ def test_what_is_no_schema_is_refused_with_the_place(schema: dict[str, Any], pla
     assert f"shop.invoice/1: {place}: " in str(error.value)
 
 
+def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
+    schema: dict[str, Json] = {}
+    for _ in range(1000):
+        schema = {"not": schema}
+
+    with pytest.raises(NotASchema, match=r"shop\.invoice/1: "):
+        a_contract(schema)
+
+
 @pytest.mark.parametrize("dialect", ["http://json-schema.org/draft-07/schema#", "", None, 5])
 def test_another_dialect_is_refused_and_the_right_one_named(dialect: object) -> None:
     with pytest.raises(NotASchema) as error:

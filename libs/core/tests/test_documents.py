@@ -290,7 +290,7 @@ def test_a_choice_that_does_not_exist_names_those_that_do(path: Path) -> None:
 
 def test_a_part_of_a_document_knows_its_place_in_the_file(path: Path) -> None:
     text = "name: Hall\nshelves:\n  - label: Maps\n  - label: History\n    height: tall\n"
-    shelf = load(written(path, text)).at("shelves", 1)
+    shelf = load(written(path, text)).at("shelves").at(1)
 
     with pytest.raises(WrongDocument) as error:
         shelf.to(Shelf)

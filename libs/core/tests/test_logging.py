@@ -246,7 +246,7 @@ def test_what_is_bound_stands_on_every_line_of_the_block(stderr: io.StringIO) ->
     with bind(run="r1"):
         log.info("run.started")
         with bind(step=2):
-            logging.getLogger("sqlalchemy.engine").info("select")
+            logging.getLogger("some.library").info("select")
         log.info("run.finished")
     log.info("idle")
 

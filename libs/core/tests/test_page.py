@@ -65,6 +65,16 @@ def test_a_part_of_a_cursor_is_refused(cursor: Cursor, data: st.DataObject) -> N
     assert refusal(part, scope=cursor.scope)
 
 
+@given(cursors, st.data())
+def test_a_cursor_with_something_in_between_is_refused(cursor: Cursor, data: st.DataObject) -> None:
+    text = cursor.encode(SECRET)
+    place = data.draw(st.integers(0, len(text)))
+
+    longer = text[:place] + data.draw(st.sampled_from(" \n.!~é")) + text[place:]
+
+    assert refusal(longer, scope=cursor.scope)
+
+
 @given(st.text())
 def test_text_that_the_service_did_not_write_is_refused(text: str) -> None:
     assert refusal(text)

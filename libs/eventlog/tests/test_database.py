@@ -1,6 +1,7 @@
 """Opening the database, and what its transactions promise."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -203,3 +204,38 @@ def test_tables_of_others_change_in_the_same_transaction(engine: sa.Engine) -> N
     with reading(engine) as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM notes").scalar() == 0
     assert ids(engine) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:canary@host:canary/db",
+        "postgresql://host/db?password=canary",
+        "postgresql://user:ca@canary@host/db",
+        "sqlite+nonsense:///canary",
+        "sqlite:///:memory:",
+        "sqlite:///file:x?mode=memory&uri=true",
+    ],
+)
+def test_a_url_that_names_no_lasting_file_is_refused_and_never_repeated(url: str) -> None:
+    with pytest.raises(WrongDatabase) as refused:
+        open_database(url, create=True)
+
+    assert "canary" not in refused.value.sentence
+
+
+def test_many_services_may_start_on_a_new_log_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'eventlog.db'}"
+
+    def start(_: int) -> None:
+        engine = open_database(url, create=True)
+        with writing(engine) as connection:
+            metadata.create_all(connection)
+        engine.dispose()
+
+    with ThreadPoolExecutor(8) as starters:
+        list(starters.map(start, range(24)))
+
+    engine = open_database(url)
+    assert sa.inspect(engine).get_table_names() == ["events"]
+    engine.dispose()

@@ -117,13 +117,13 @@ def test_what_became_of_a_batch_is_told_in_its_order(log: sa.Engine) -> None:
         log,
         an_event(id="new"),
         an_event(id="old"),
-        an_event(id="new", data="other"),
-        an_event(id="old", data="other"),
         an_event(id="new"),
+        an_event(id="old", data="other"),
+        an_event(id="new", data="other"),
         an_event(id="newer"),
     )
 
-    assert outcomes == [ACCEPTED, DUPLICATE, CONFLICT, CONFLICT, DUPLICATE, ACCEPTED]
+    assert outcomes == [ACCEPTED, DUPLICATE, DUPLICATE, CONFLICT, CONFLICT, ACCEPTED]
     assert [event.id for event in contents(log)] == ["old", "new", "newer"]
 
 

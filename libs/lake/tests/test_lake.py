@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from triptych.lake.lake import Lake, LakeAway, NoSuchTable, Progress, WrongTableName
+from triptych.lake.lake import Lake, LakeAway, NoSuchTable, Progress, WrongLake, WrongTableName
 from triptych.testing.access import forbidden
 
 SCHEMA = pa.schema([("n", pa.int64())])
@@ -133,3 +133,15 @@ def test_a_table_that_cannot_be_read_is_away(lake: Lake) -> None:
 
     with pytest.raises(LakeAway, match="sales"):
         lake.table("sales").snapshot()
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/lake", "a%20b"])
+def test_a_place_that_would_be_mistaken_for_another_is_refused(url: str) -> None:
+    with pytest.raises(WrongLake):
+        Lake.open(url)
+
+
+def test_a_table_whose_first_commit_died_is_not_listed(lake: Lake) -> None:
+    (lake.root / "sales" / "_delta_log").mkdir(parents=True)
+
+    assert lake.names() == []

@@ -1,5 +1,6 @@
 """A table is a sequence of versions: a commit makes the next one, or changes nothing."""
 
+import errno
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -14,10 +15,12 @@ from triptych.lake.lake import (
     ConcurrentCommit,
     DataFile,
     Lake,
+    LakeAway,
     Progress,
     SchemaChanged,
     Snapshot,
     Table,
+    UnsupportedColumn,
 )
 
 SCHEMA = pa.schema([("n", pa.int64()), ("name", pa.string())])
@@ -225,3 +228,68 @@ def test_a_commit_that_is_refused_changes_nothing_and_leaves_no_file(
     assert table.snapshot() == snapshot
     assert table.position("etl") == 1
     assert not file.path.exists()
+
+
+def test_a_failure_after_the_commit_takes_nothing_back(
+    table: Table, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_disk(path: Path) -> None:
+        if path.suffix == ".json":
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("triptych.lake.lake.flush", broken_disk)
+
+    with pytest.raises(LakeAway, match="Input/output error"):
+        commit(table, write(1))
+
+    assert table.position("etl") == 1
+    assert numbers(table.snapshot()) == [1]
+
+
+def test_a_checkpoint_that_fails_leaves_the_commit_alone(table: Table, write: Write) -> None:
+    for n in range(99):
+        commit(table, before=n, after=n + 1)
+    (table.folder / "_delta_log" / "_last_checkpoint").mkdir()  # where its file should go
+
+    commit(table, write(1), before=99, after=100)
+
+    assert numbers(table.snapshot()) == [1]
+
+
+@pytest.mark.parametrize("folder", ["a b", "größe", "50% off", "a#b?c"])
+def test_a_lake_may_lie_in_a_folder_of_any_name(tmp_path: Path, folder: str) -> None:
+    table = Lake.open(str(tmp_path / folder)).table("sales")
+    path = table.new_file("0.parquet")
+    pq.write_table(pa.table({"n": [1], "name": ["1"]}, SCHEMA), path)
+
+    commit(table, DataFile(path, 1))
+    commit(table, before=1, after=2)
+
+    assert numbers(table.snapshot()) == [1]
+
+
+def test_a_type_that_no_table_can_hold_is_refused(table: Table) -> None:
+    schema = pa.schema([("took", pa.duration("s"))])
+
+    with pytest.raises(UnsupportedColumn):
+        table.commit([], schema, Progress("etl", 0, 1), {})
+
+
+def test_a_column_that_may_now_be_missing_is_another_column(table: Table) -> None:
+    strict = pa.schema([pa.field("n", pa.int64(), nullable=False)])
+    table.commit([], strict, Progress("etl", 0, 1), {})
+
+    with pytest.raises(SchemaChanged, match="n"):
+        table.commit([], pa.schema([("n", pa.int64())]), Progress("etl", 1, 2), {})
+
+
+def test_a_file_that_is_missing_is_not_committed(table: Table) -> None:
+    with pytest.raises(LakeAway):
+        commit(table, DataFile(table.folder / "missing.parquet", 1))
+
+    assert table.position("etl") == 0
+
+
+def test_a_file_cannot_be_put_outside_the_table(table: Table) -> None:
+    with pytest.raises(ValueError, match="no plain file name"):
+        table.new_file("../elsewhere.parquet")

@@ -159,7 +159,7 @@ def test_a_crash_tells_the_client_nothing_of_its_cause(client: TestClient) -> No
         "title": "Internal Server Error",
         "status": 500,
         "detail": "",
-        "hint": "",
+        "hint": "It is a fault of the service: report it with the answer's X-Request-ID.",
     }
     assert "canary" not in str(answer.headers)
 

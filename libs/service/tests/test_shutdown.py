@@ -93,7 +93,7 @@ class Server:
 
     def exit_code(self) -> int:
         """How it ends, which must be soon."""
-        return self.process.wait(10)
+        return self.process.wait(30)
 
 
 Serve = Callable[..., Server]
@@ -120,7 +120,6 @@ def _serving(program: Path, settings: dict[str, object]) -> Iterator[Server]:
         try:
             listening = _wait_for(process, "http.listening")
             server = Server(process, listening["url"], listening)
-            httpx2.get(f"{server.url}/livez", timeout=10)
             yield server
         finally:
             process.kill()
@@ -139,7 +138,15 @@ def test_a_service_announces_where_it_listens(serve: Serve) -> None:
     server = serve()
 
     assert server.listening["service"] == "shelf"
-    assert httpx2.get(f"{server.listening['url']}/livez").status_code == 200
+    assert httpx2.get(f"{server.listening['url']}/livez", timeout=30).status_code == 200
+
+
+def test_a_signal_that_comes_at_once_is_heard(serve: Serve) -> None:
+    server = serve()
+
+    server.signal(signal.SIGTERM)
+
+    assert server.exit_code() == 0
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -148,7 +155,7 @@ def test_a_request_in_flight_gets_its_whole_answer_before_the_service_ends_with_
 ) -> None:
     server = serve()
 
-    with httpx2.stream("GET", f"{server.url}/read", timeout=10) as answer:
+    with httpx2.stream("GET", f"{server.url}/read", timeout=30) as answer:
         parts = answer.iter_raw()
         begun = next(parts)
         server.signal(how)
@@ -164,7 +171,7 @@ def test_a_request_in_flight_gets_its_whole_answer_before_the_service_ends_with_
 def test_a_client_that_keeps_its_connection_does_not_keep_the_service(serve: Serve) -> None:
     server = serve()
 
-    with httpx2.Client() as client:
+    with httpx2.Client(timeout=30) as client:
         client.get(f"{server.url}/livez")
         server.signal(signal.SIGTERM)
 
@@ -180,9 +187,9 @@ def test_a_service_that_drains_says_so_and_goes_on_serving(serve: Serve) -> None
     assert draining["seconds"] == 60
     with pytest.raises(subprocess.TimeoutExpired):  # longer than it takes to stop
         server.process.wait(0.5)
-    ready = httpx2.get(f"{server.url}/readyz")
+    ready = httpx2.get(f"{server.url}/readyz", timeout=30)
     assert (ready.status_code, ready.json()["status"]) == (503, "draining")
-    assert httpx2.get(f"{server.url}/livez").status_code == 200
+    assert httpx2.get(f"{server.url}/livez", timeout=30).status_code == 200
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -199,7 +206,7 @@ def test_a_second_signal_ends_the_draining(serve: Serve, how: signal.Signals) ->
 def test_a_request_that_never_ends_is_cut_off_at_the_deadline(serve: Serve) -> None:
     server = serve(shutdown_seconds=1)
 
-    with httpx2.stream("GET", f"{server.url}/stuck", timeout=10) as answer:
+    with httpx2.stream("GET", f"{server.url}/stuck", timeout=30) as answer:
         parts = answer.iter_raw()
         begun = next(parts)
         server.signal(signal.SIGTERM)
@@ -214,10 +221,10 @@ def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(serve: Serve) ->
     server = serve()
 
     with pytest.raises(CUT_OFF):
-        httpx2.get(f"{server.url}/break")
+        httpx2.get(f"{server.url}/break", timeout=30)
 
 
 def test_a_service_does_not_tell_what_it_is_made_of(serve: Serve) -> None:
-    answer = httpx2.get(f"{serve().url}/livez")
+    answer = httpx2.get(f"{serve().url}/livez", timeout=30)
 
     assert "server" not in answer.headers

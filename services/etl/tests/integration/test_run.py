@@ -261,6 +261,25 @@ def test_a_run_that_loses_rows_fails_and_leaves_nothing(world: World) -> None:
     assert list(world.resources.lake.root.rglob("*.parquet")) == []
 
 
+class FullDisk(LakeSink):
+    """A sink that can write the quarantine, and then nothing more."""
+
+    def output(
+        self, resources: Resources, engine: Engine, rows: exp.Query, progress: Progress
+    ) -> StagedFile:
+        raise OSError("no space left on device")
+
+
+def test_a_run_that_fails_after_it_wrote_leaves_nothing(world: World) -> None:
+    world.happen({"n": 1, "name": "a"}, {"n": "faulty"})
+
+    with pytest.raises(OSError, match="no space left"):
+        world.run(replace(world.pipeline, sink=FullDisk(table="numbers")))
+
+    assert list(world.resources.lake.root.rglob("*.parquet")) == []
+    assert world.rows("numbers_quarantine") == []
+
+
 class Killed(BaseException):
     """The process dies here."""
 

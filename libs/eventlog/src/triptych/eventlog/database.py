@@ -9,10 +9,12 @@ from typing import Final
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from triptych.core.errors import Kind, TriptychError
 
 LOCK_SECONDS: Final = 10.0
+WORKER_THREADS: Final = 40  # as many as a service's thread pool has: nobody waits for a connection
 
 
 class WrongDatabase(TriptychError):
@@ -47,22 +49,21 @@ def open_database(url: str, *, create: bool = False) -> sa.Engine:
         NoEventLog: there is none, and it is not to be created.
         DatabaseAway: the folder cannot be made or written.
     """
+    file = _file(url)
     try:
-        parsed = sa.make_url(url)
-    except ArgumentError:
-        raise WrongDatabase("it is no SQLAlchemy URL") from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
-        raise WrongDatabase(f"{parsed.render_as_string()} is no SQLite file")
-    file = Path(parsed.database)
-    if create:
-        _make_folder(file.parent)
-    elif not file.exists():
-        raise NoEventLog(str(file))
+        if create:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        elif not file.exists():
+            raise NoEventLog(str(file))
+    except OSError as error:
+        raise DatabaseAway(f"{str(file)!r}: {error.strerror}") from None
     engine = sa.create_engine(
-        parsed,
+        sa.URL.create("sqlite", database=str(file)),
         json_serializer=lambda value: orjson.dumps(value).decode(),
         json_deserializer=orjson.loads,
         connect_args={"timeout": LOCK_SECONDS, "isolation_level": None},
+        pool_timeout=LOCK_SECONDS,
+        max_overflow=WORKER_THREADS,
     )
     sa.event.listen(engine, "connect", _configure)
     sa.event.listen(engine, "begin", _begin)
@@ -98,13 +99,21 @@ def reporting() -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise DatabaseAway(str(error.orig)) from error
+    except PoolTimeout as error:
+        raise DatabaseAway("all connections are in use") from error
 
 
-def _make_folder(folder: Path) -> None:
+def _file(url: str) -> Path:
+    """The SQLite file that a URL names. An error never repeats the URL: it may hold a password."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseAway(f"cannot make the folder {str(folder)!r}: {error.strerror}") from None
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        raise WrongDatabase("it is no SQLAlchemy URL") from None
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
+        raise WrongDatabase(f"{parsed.get_backend_name()!r} is not supported")
+    if not parsed.database or parsed.database == ":memory:" or parsed.query:
+        raise WrongDatabase("it names no file that lasts")
+    return Path(parsed.database)
 
 
 def _configure(connection: sqlite3.Connection, _: object) -> None:

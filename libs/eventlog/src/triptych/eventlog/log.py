@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum, auto
 from typing import Final
 
@@ -83,7 +83,7 @@ def _append(
             "id": event.id,
             "type": event.type,
             "fingerprint": event.fingerprint,
-            "accepted_at": accepted_at.replace(tzinfo=None),
+            "accepted_at": accepted_at.astimezone(UTC).replace(tzinfo=None),
             "event": event.to_json(),
         }
         for event in first.values()

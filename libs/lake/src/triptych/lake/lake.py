@@ -7,16 +7,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    PostCommitHookProperties,
+    Schema,
+    Transaction,
+)
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, create_table_with_add_actions
 
 from triptych.core.errors import Kind, TriptychError
+from triptych.core.logging import get_logger
 from triptych.lake.disk import flush
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_log = get_logger(__name__)
+_CHECKPOINT_EVERY: Final = 100  # versions
+# The library's own hook would fail the commit after it has been made.
+_NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _COMMIT_ATTEMPTS: Final = 20  # each lost to another writer that did commit, so all together advance
 
 
@@ -32,6 +44,20 @@ class NoSuchTable(TriptychError):
 
     kind = Kind.NOT_FOUND
     hint = "Run the pipeline that writes it: etl run PIPELINE.yaml."
+
+
+class WrongLake(TriptychError):
+    """The URL names no place for a lake."""
+
+    kind = Kind.INVALID
+    hint = "Set TRIPTYCH_LAKE_URL to a folder, such as /var/lib/triptych/lake."
+
+
+class UnsupportedColumn(TriptychError):
+    """A column is of a type that a table cannot hold."""
+
+    kind = Kind.INVALID
+    hint = "Cast the column to another type in the pipeline."
 
 
 class LakeAway(TriptychError):
@@ -96,9 +122,15 @@ class Lake:
         """The lake at `url`: a path, or `file://` and one.
 
         Raises:
+            WrongLake: the URL is of another scheme, or the path looks percent-encoded.
             LakeAway: the folder cannot be made, or is none.
         """
-        root = Path(url.removeprefix("file://"))
+        scheme, separator, path = url.partition("://")
+        if separator and scheme != "file":
+            raise WrongLake(f"{scheme!r} is not supported")
+        root = Path(unquote(path) if separator else url)
+        if re.search("%[0-9A-Fa-f]{2}", str(root)):  # deltalake would decode it, and look elsewhere
+            raise WrongLake(f"{str(root)!r} looks percent-encoded")
         try:
             root.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -122,7 +154,7 @@ class Lake:
             LakeAway: the folder cannot be read.
         """
         try:
-            return sorted(p.name for p in self.root.iterdir() if (p / "_delta_log").is_dir())
+            return sorted(p.name for p in self.root.iterdir() if any(p.glob("_delta_log/*.json")))
         except OSError as error:
             raise LakeAway(f"the folder {str(self.root)!r}: {error.strerror}") from None
 
@@ -139,7 +171,10 @@ class Table:
 
         Raises:
             LakeAway: the folder cannot be made.
+            ValueError: the name leads out of the folder.
         """
+        if Path(name).name != name:
+            raise ValueError(f"{name!r} is no plain file name")
         try:
             self.folder.mkdir(exist_ok=True)
         except OSError as error:
@@ -156,7 +191,8 @@ class Table:
         delta = self._open()
         if delta is None:
             raise NoSuchTable(repr(self.name))
-        files = tuple(sorted(delta.file_uris()))
+        # The library percent-encodes the folder; the files lie flat in it.
+        files = tuple(sorted(str(self.folder / Path(uri).name) for uri in delta.file_uris()))
         return Snapshot(self.name, delta.version(), files, pa.schema(delta.schema().to_arrow()))
 
     def position(self, writer: str) -> int:
@@ -187,18 +223,20 @@ class Table:
             SchemaChanged: the table has other columns.
             LakeAway: the table cannot be written.
         """
-        for file in files:
-            flush(file.path)
-        flush(self.folder)
         try:
+            for file in files:
+                flush(file.path)
             for _ in range(_COMMIT_ATTEMPTS):
                 version = self._try_commit(files, schema, progress, notes)
                 if version is not None:
+                    self._flush_commit(version)
                     return version
-            raise LakeAway(f"{self.name!r}: lost every race with other writers")
+            raise LakeAway(f"{self.name!r}: lost every race", hint="Run it again.")
+        except OSError as error:
+            self._remove_uncommitted(files)
+            raise LakeAway(f"{self.name!r}: {error.strerror or error}") from error
         except BaseException:
-            for file in files:
-                file.path.unlink(missing_ok=True)
+            self._remove_uncommitted(files)
             raise
 
     def _try_commit(
@@ -213,7 +251,7 @@ class Table:
         if (now := _position(delta, progress.writer)) != progress.before:
             message = f"{self.name!r}: {progress.writer!r} is at {now}, not at {progress.before}"
             raise ConcurrentCommit(message)
-        wanted = Schema.from_arrow(schema)
+        wanted = _delta_schema(schema)
         actions = [_add(file, self.folder) for file in files]
         # Without retries of its own the library never rebases onto a version that was not checked.
         properties = CommitProperties(
@@ -223,40 +261,78 @@ class Table:
         )
         try:
             if delta is None:
+                self.folder.mkdir(exist_ok=True)
                 create_table_with_add_actions(
-                    str(self.folder), wanted, actions, mode="error", commit_properties=properties
+                    self.folder.as_uri(),
+                    wanted,
+                    actions,
+                    mode="error",
+                    commit_properties=properties,
+                    post_commithook_properties=_NO_HOOKS,
                 )
-                version = 0
-            else:
-                _check_schema(self.name, delta.schema(), wanted)
-                delta.create_write_transaction(
-                    [*actions], "append", wanted, commit_properties=properties
-                )
-                version = delta.version() + 1
+                return 0
+            _check_schema(self.name, delta.schema(), wanted)
+            delta.create_write_transaction(
+                [*actions],
+                "append",
+                wanted,
+                commit_properties=properties,
+                post_commithook_properties=_NO_HOOKS,
+            )
+            return delta.version() + 1
         except CommitFailedError:
             return None
         except DeltaError as error:
             if delta is None and self._open() is not None:  # another writer made it first
                 return None
-            raise LakeAway(f"{self.name!r}: {error}") from error
+            raise LakeAway(f"{self.name!r}: {_first_line(error)}") from error
+
+    def _flush_commit(self, version: int) -> None:
         log = self.folder / "_delta_log"
         for path in (log / f"{version:020}.json", log, self.folder, self.folder.parent):
             flush(path)
-        return version
+        if version % _CHECKPOINT_EVERY == _CHECKPOINT_EVERY - 1:
+            self._checkpoint(version)
+
+    def _checkpoint(self, version: int) -> None:
+        """Sum the log up, so that it is read faster. The commit stands, whether or not it works."""
+        try:
+            DeltaTable(self.folder.as_uri()).create_checkpoint()
+        except (DeltaError, OSError) as error:
+            _log.warning("lake.checkpoint_failed", table=self.name, version=version, exc_info=error)
+
+    def _remove_uncommitted(self, files: Sequence[DataFile]) -> None:
+        # What went wrong may have done so after the commit: then the newest version holds them.
+        delta = self._open()
+        held = {Path(uri).name for uri in delta.file_uris()} if delta else set()
+        for file in files:
+            if file.path.name not in held:
+                file.path.unlink(missing_ok=True)
 
     def _open(self) -> DeltaTable | None:
-        if not (self.folder / "_delta_log").is_dir():
-            return None
         try:
-            return DeltaTable(self.folder)
+            if not (self.folder / "_delta_log").is_dir():
+                return None
+            return DeltaTable(self.folder.as_uri())
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise LakeAway(f"{self.name!r}: {error}") from error
+            raise LakeAway(f"{self.name!r}: {_first_line(error)}") from error
 
 
 def _position(delta: DeltaTable | None, writer: str) -> int:
     return (delta.transaction_version(writer) if delta else None) or 0
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
+def _delta_schema(schema: pa.Schema) -> Schema:
+    try:
+        return Schema.from_arrow(schema)
+    except Exception as error:  # noqa: BLE001  # the library raises nothing more specific
+        raise UnsupportedColumn(_first_line(error).rpartition(": ")[2]) from None
 
 
 def _add(file: DataFile, folder: Path) -> AddAction:
@@ -271,8 +347,8 @@ def _add(file: DataFile, folder: Path) -> AddAction:
 
 
 def _check_schema(table: str, old: Schema, new: Schema) -> None:
-    before = {field.name: str(field.type) for field in old.fields}
-    after = {field.name: str(field.type) for field in new.fields}
+    before = {field.name: (str(field.type), field.nullable) for field in old.fields}
+    after = {field.name: (str(field.type), field.nullable) for field in new.fields}
     if before != after:
         names = sorted(name for name, _ in before.items() ^ after.items())
         raise SchemaChanged(f"{table!r}: {', '.join(dict.fromkeys(names))}")

@@ -26,12 +26,35 @@ class Health:
 
     probes: Mapping[str, Probe] = field(default_factory=dict)
     draining: bool = False
+    _running: dict[str, "asyncio.Future[object]"] = field(default_factory=dict)
 
     async def failures(self) -> dict[str, str]:
         """What is away, by the probe's name, and why."""
         names = list(self.probes)
-        found = await asyncio.gather(*(_failure(name, self.probes[name]) for name in names))
+        found = await asyncio.gather(*(self._failure(name) for name in names))
         return {name: why for name, why in zip(names, found, strict=True) if why}
+
+    async def _failure(self, name: str) -> str | None:
+        try:
+            await asyncio.wait_for(asyncio.shield(self._run(name)), PROBE_SECONDS)
+        except TimeoutError:
+            return f"no answer within {PROBE_SECONDS:g} s"
+        except TriptychError as error:
+            return error.sentence
+        except Exception as error:  # whatever a dependency throws, it is away
+            log.warning("probe.failed", probe=name, exc_info=error)
+            return type(error).__name__
+        return None
+
+    def _run(self, name: str) -> "asyncio.Future[object]":
+        """The run of a probe: the one that still hangs, if there is one, so that none pile up."""
+        running = self._running.get(name)
+        if running is None or running.done():
+            running = asyncio.ensure_future(run_in_threadpool(self.probes[name]))
+            # Whoever asked may be gone when it fails: nobody has to be told then.
+            running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+            self._running[name] = running
+        return running
 
 
 def health_routes(health: Health) -> APIRouter:
@@ -55,16 +78,3 @@ def health_routes(health: Health) -> APIRouter:
         return JSONResponse({"status": status, "failures": failures}, 503 if failures else 200)
 
     return router
-
-
-async def _failure(name: str, probe: Probe) -> str | None:
-    try:
-        await asyncio.wait_for(run_in_threadpool(probe), PROBE_SECONDS)
-    except TimeoutError:
-        return f"no answer within {PROBE_SECONDS:g} s"
-    except TriptychError as error:
-        return error.sentence
-    except Exception as error:  # whatever a dependency throws, it is away
-        log.warning("probe.failed", probe=name, exc_info=error)
-        return type(error).__name__
-    return None

@@ -7,6 +7,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from triptych.core.logging import bind, get_logger
@@ -15,8 +16,11 @@ from triptych.service.problems import http_problem
 log = get_logger(__name__)
 
 REQUEST_ID: Final = "X-Request-ID"
+CLIENT_GONE: Final = 499  # no answer was sent: as nginx counts it
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?P<trace>[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT = re.compile(
+    r"[0-9a-f]{2}-(?P<trace>(?!0{32})[0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 
@@ -58,6 +62,8 @@ class Requests:
         started = time.perf_counter()
         try:
             await self.app(scope, receive, watch)
+        except ClientDisconnect:
+            status = status or CLIENT_GONE
         except Exception:
             log.exception("http.failed", method=scope["method"], path=scope["path"])
             if status:  # the answer has begun: all that is left is to break it off
@@ -70,7 +76,7 @@ class Requests:
         # Known methods, and the route's template: a client must not be able to make up label values.
         method = scope["method"] if scope["method"] in _METHODS else "(other)"
         route = getattr(scope.get("route"), "path", "(none)")
-        self.requests.labels(method, route, str(status)).inc()
+        self.requests.labels(method, route, str(status or CLIENT_GONE)).inc()
         self.seconds.labels(route).observe(seconds)
         level = log.debug if scope["path"] in _QUIET else log.info
         level(

@@ -37,6 +37,13 @@ class Problem(BaseModel):
     hint: str = ""
 
 
+_KNOWN_STATUSES: Final = frozenset(status.value for status in HTTPStatus)
+_HINTS: Final[Mapping[int, str]] = {
+    404: "The service's /docs lists every path.",
+    405: "The Allow field lists the methods of this path.",
+    500: "It is a fault of the service: report it with the answer's X-Request-ID.",
+}
+
 ANY_PROBLEM: Final[dict[str, Any]] = {
     "description": "A problem (RFC 9457).",
     "content": {PROBLEM_JSON: {"schema": Problem.model_json_schema()}},
@@ -69,13 +76,14 @@ def http_problem(
     status: int, headers: Mapping[str, str] | None = None, detail: str = ""
 ) -> Response:
     """The answer to what HTTP itself finds wrong, such as a path that does not exist."""
-    phrase = HTTPStatus(status).phrase
+    phrase = HTTPStatus(status).phrase if status in _KNOWN_STATUSES else "Error"
     code = phrase.lower().replace(" ", "-")
     body = Problem(
         type=f"urn:triptych:problem:{code}",
         title=phrase,
         status=status,
         detail="" if detail == phrase else detail,
+        hint=_HINTS.get(status, ""),
     )
     return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM_JSON)
 

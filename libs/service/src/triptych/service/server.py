@@ -1,6 +1,7 @@
 """Run an application: listen, announce it, and stop without losing a request."""
 
 import asyncio
+import contextvars
 import errno
 import ipaddress
 import os
@@ -54,9 +55,8 @@ def serve(app: FastAPI, settings: HttpSettings, *, section: str) -> None:
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
-    server = _Server(config, app.state.health, settings.drain_seconds)
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    log.info("http.listening", url=url, service=section)
+    server = _Server(config, app.state.health, settings.drain_seconds, url, section)
     server.run(sockets=[listener])
     log.info("http.stopped", service=section)
 
@@ -74,8 +74,8 @@ def listen(settings: HttpSettings, *, section: str) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as error:
-        raise CannotListen(f"{where}: {error.strerror}", hint=f"Set {prefix}HOST.") from None
+    except (socket.gaierror, UnicodeError) as error:
+        raise CannotListen(f"{where}: {error}", hint=f"Set {prefix}HOST.") from None
     if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise OpenToTheNetwork(f"{prefix}HOST is {settings.host!r}")
     listener = socket.socket(family, socket.SOCK_STREAM)
@@ -96,15 +96,20 @@ def listen(settings: HttpSettings, *, section: str) -> socket.socket:
 class _Server(uvicorn.Server):
     """uvicorn, which says that it is draining before it stops, and exits with 0 after a signal."""
 
-    def __init__(self, config: uvicorn.Config, health: Health, drain_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, health: Health, drain_seconds: float, url: str, service: str
+    ) -> None:
         super().__init__(config)
         self._health = health
         self._drain_seconds = drain_seconds
+        self._announcement = {"url": url, "service": service}
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        # Not before signals are handled: who reads this line may send one at once.
+        log.info("http.listening", **self._announcement)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # The base class would raise the signal again at the end, and so not exit with 0.
@@ -113,7 +118,8 @@ class _Server(uvicorn.Server):
             self.should_exit = True
             return
         self._health.draining = True
-        self._loop.call_soon_threadsafe(self._drain)
+        # A context of its own: the signal may have interrupted any request.
+        self._loop.call_soon_threadsafe(self._drain, context=contextvars.Context())
 
     def _drain(self) -> None:
         log.info("http.draining", seconds=self._drain_seconds)

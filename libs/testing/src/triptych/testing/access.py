@@ -10,7 +10,10 @@ NOBODY = 65534
 
 @contextmanager
 def forbidden(folder: Path) -> Iterator[Path]:
-    """A folder that this process may read but not write, as long as the block lasts."""
+    """A folder that this process cannot write to, as long as the block lasts.
+
+    Where the tests run as root, it may not even be entered if a folder above it forbids others.
+    """
     before = folder.stat().st_mode
     folder.chmod(0o555)
     root = os.geteuid() == 0

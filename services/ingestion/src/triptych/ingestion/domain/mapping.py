@@ -14,6 +14,8 @@ from triptych.core.domain.result import Err, Ok, Result
 
 Row: TypeAlias = Mapping[str, str]
 
+_INT64 = range(-(2**63), 2**63)  # what JSON parsers agree on
+
 
 def _zone(name: str) -> str:
     try:
@@ -118,7 +120,7 @@ def _value(member: DataColumn, text: str) -> Json:
             return text
         case "integer":
             try:
-                return int(text)
+                return number if (number := int(text)) in _INT64 else None
             except ValueError:
                 return None
         case "boolean":

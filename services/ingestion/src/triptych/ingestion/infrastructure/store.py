@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from triptych.core.domain.result import Err, Ok, partition
-from triptych.eventlog.database import reading, reporting, writing
+from triptych.eventlog.database import reading, writing
 from triptych.eventlog.log import Appended, append, metadata
 from triptych.ingestion.domain.admission import Admitted, Decision, Rejection, conflict
 from triptych.ingestion.domain.outcome import Outcome, Status, refused, stored
@@ -46,8 +46,8 @@ class SqlStore:
         Raises:
             DatabaseAway: the database cannot be reached or written.
         """
-        with reporting():
-            metadata.create_all(self.engine)
+        with writing(self.engine) as connection:
+            metadata.create_all(connection)
 
     def save(self, decisions: Sequence[Decision], at: datetime) -> list[Outcome]:
         """See `Store.save`."""
@@ -97,7 +97,7 @@ def _keep(connection: sa.Connection, refusals: Sequence[Rejection], at: datetime
         return
     statement = insert(rejections)
     again = {"times": rejections.c.times + 1, "last_at": statement.excluded.last_at}
-    naive = at.replace(tzinfo=None)
+    naive = at.astimezone(UTC).replace(tzinfo=None)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["digest"], set_=again),
         [_row(rejection, naive) for rejection in refusals],
