@@ -237,5 +237,5 @@ def test_many_services_may_start_on_a_new_log_at_once(tmp_path: Path) -> None:
         list(starters.map(start, range(24)))
 
     engine = open_database(url)
-    assert sa.inspect(engine).get_table_names() == ["events"]
+    assert sa.inspect(engine).has_table("events")
     engine.dispose()

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,9 +18,6 @@ from triptych.core.domain.time import Grain
 from triptych.core.errors import Kind, TriptychError
 from triptych.lake.lake import Lake
 
-# DuckDB gives this advice to whoever runs the query.
-pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
-
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
@@ -32,6 +29,7 @@ SCHEMA = pa.schema(
         "city": pa.string(),
         "paid": pa.bool_(),
         "order": pa.string(),
+        "day": pa.date32(),
     }
 )
 
@@ -46,6 +44,7 @@ class Subject:
     def add(self, *rows: dict[str, Any]) -> int:
         """Commit rows to the table `t`; a column that is left out has a default. The version."""
         defaults = {"at": NOON, "amount": Decimal(1), "number": 1, "city": "Paris", "paid": True}
+        defaults |= {"day": date(2030, 1, 1)}
         columns = [{"order": "x", **defaults, **row} for row in rows]
         return self.commit("t", pa.Table.from_pylist(columns, schema=SCHEMA))
 
@@ -60,7 +59,7 @@ def a_metric(function: str = "count", column: str | None = None, **parts: Any) -
             "table": "t",
             "time": "at",
             "measure": {"function": function, "column": column},
-            "dimensions": ["city", "paid", "order"],
+            "dimensions": ["city", "paid", "order", "day"],
             **parts,
         }
     )
@@ -100,6 +99,7 @@ def subject(request: pytest.FixtureRequest) -> Subject:
         ("minimum", "amount", Decimal("1.1000")),
         ("maximum", "amount", Decimal("3.3000")),
         ("minimum", "at", NOON),
+        ("maximum", "day", date(2030, 1, 1)),
     ],
 )
 def test_rows_become_one_number(
@@ -111,7 +111,7 @@ def test_rows_become_one_number(
         {"number": 2, "amount": Decimal("3.3")},
     )
 
-    answer = subject.ask(function, column, grain=Grain.DAY)
+    answer = subject.ask(function, column)
 
     assert [row.value for row in answer.rows] == [value]
 
@@ -296,6 +296,34 @@ def test_a_column_that_the_table_lacks_is_named(subject: Subject, metric: Metric
 
     with pytest.raises(TriptychError, match="'t' has no column 'nope'") as refusal:
         subject.tables.aggregate(metric, Query())
+
+    assert refusal.value.kind is Kind.CONFLICT
+
+
+def test_a_date_is_a_dimension_like_any_other(subject: Subject) -> None:
+    subject.add({"day": date(2030, 1, 1)}, {"day": date(2030, 1, 2)}, {"day": date(2030, 1, 2)})
+
+    answer = subject.ask(by=("day",))
+
+    assert by_dimensions(answer) == {(date(2030, 1, 1),): 1, (date(2030, 1, 2),): 2}
+
+
+def test_a_table_that_has_no_rows_yet_answers_with_none(subject: Subject) -> None:
+    version = subject.add()
+
+    answer = subject.ask("sum", "number", grain=Grain.DAY)
+
+    assert (answer.version, answer.rows, answer.truncated) == (version, (), False)
+
+
+@pytest.mark.parametrize(
+    "metric", [a_metric("sum", "city"), a_metric(time="city")], ids=["measure", "time"]
+)
+def test_a_column_of_an_unfit_type_is_a_conflict(subject: Subject, metric: Metric) -> None:
+    subject.add({})
+
+    with pytest.raises(TriptychError) as refusal:
+        subject.tables.aggregate(metric, Query(grain=Grain.DAY))
 
     assert refusal.value.kind is Kind.CONFLICT
 

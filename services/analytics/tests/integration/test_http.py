@@ -20,9 +20,6 @@ from triptych.analytics.settings import AnalyticsSettings
 from triptych.analytics.wiring import wire
 from triptych.lake.lake import Lake
 
-# DuckDB gives this advice to whoever runs the query.
-pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
-
 Commit = Callable[[Lake, str, pa.Table], int]
 
 SALES = pa.schema(
@@ -150,6 +147,15 @@ def test_an_answer_comes_from_the_newest_version(
 
     assert [row["value"] for row in body["rows"]] == ["1009.9001"]
     assert body["table"]["version"] == 1
+
+
+def test_every_row_counts_when_nothing_else_is_asked(client: TestClient) -> None:
+    assert [row["value"] for row in ask(client, "invoices").json()["rows"]] == [3]
+
+
+@pytest.mark.parametrize("end", ["9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00"])
+def test_a_time_beyond_the_calendar_is_answered_with_422(client: TestClient, end: str) -> None:
+    assert ask(client, from_="2030-01-01T00:00:00Z", to=end).status_code == 422
 
 
 def test_an_answer_beyond_the_limit_says_so(client: TestClient) -> None:

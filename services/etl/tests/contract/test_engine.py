@@ -12,6 +12,7 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from triptych.core.errors import Kind, TriptychError
 from triptych.etl.application.ports import Engine, EngineFactory, QueryFailed
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.infrastructure.duckdb import DuckDb
@@ -195,6 +196,17 @@ def test_a_file_whose_rows_cannot_be_computed_is_an_error(engine: Engine, tmp_pa
 
     with pytest.raises(QueryFailed):
         engine.write(query("SELECT CAST(text AS INTEGER) AS n FROM input"), tmp_path / "x.parquet")
+
+
+def test_a_file_that_cannot_be_written_is_not_the_querys_fault(
+    engine: Engine, tmp_path: Path
+) -> None:
+    engine.load("input", [batch(n=[1])])
+
+    with pytest.raises(TriptychError) as failure:
+        engine.write(query("SELECT n FROM input"), tmp_path / "missing" / "x.parquet")
+
+    assert failure.value.kind is Kind.UNAVAILABLE
 
 
 def test_each_engine_has_relations_of_its_own(factory: EngineFactory) -> None:

@@ -115,6 +115,12 @@ def test_what_cannot_be_read_is_refused_with_its_text(text: str) -> None:
     assert repr(text) in str(refusal.value)
 
 
+@pytest.mark.parametrize("text", ["(" * 5000, "not " * 5000 + "a", "date ( ) order"])
+def test_what_the_parser_stumbles_over_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expression"):
+        parse(text)
+
+
 @pytest.mark.parametrize("value", [1, None, True, ["a"], {"a": 1}])
 def test_what_is_no_text_is_refused(value: object) -> None:
     with pytest.raises(ValueError, match="write it as text"):

@@ -90,6 +90,7 @@ def test_each_bound_of_a_range_is_a_rule() -> None:
         (Events, {"types": ["t"], "columns": {"a": "text); drop table x"}}),
         (Events, {"types": ["t"], "columns": {"a": {"type": "text", "at": "no/pointer"}}}),
         (Events, {"types": ["t"], "columns": {"a": {"type": "text", "at": "/a'b"}}}),
+        (Events, {"types": ["t"], "columns": {"a": {"type": "text", "at": "/lines/0/a"}}}),
     ],
 )
 def test_a_configuration_that_makes_no_sense_is_refused(

@@ -132,6 +132,14 @@ def test_an_event_that_comes_twice_in_one_batch_is_stored_once(subject: Subject)
     assert len(subject.events()) == 1
 
 
+def test_the_very_same_decision_again_is_a_duplicate(subject: Subject) -> None:
+    decision = admitted(id="1")
+
+    statuses = subject.save(decision, decision) + subject.save(decision)
+
+    assert statuses == [Status.ACCEPTED, Status.DUPLICATE, Status.DUPLICATE]
+
+
 def test_an_event_that_comes_again_later_is_stored_once(subject: Subject) -> None:
     subject.save(admitted(id="1"))
 

@@ -136,6 +136,22 @@ def test_a_row_that_is_no_csv_is_refused_and_the_next_one_read(tmp_path: Path) -
     assert (whole.raw, whole.origin) == (b"8,Rome", "a.csv:3")
 
 
+def test_broken_rows_are_kept_as_they_stand_in_the_file(tmp_path: Path) -> None:
+    found = csv(tmp_path / "a.csv", "No,City", '7,"Par"is', '8,"Ro"me', "9,Oslo")
+
+    assert [candidate.raw for candidate in found] == [b'7,"Par"is', b'8,"Ro"me', b"9,Oslo"]
+
+
+def test_a_row_that_is_not_utf8_is_refused_and_the_next_one_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"No,City\n7,Orl\xe9ans\n8,Rome\n")
+
+    latin, whole = candidates(path, "csv")
+
+    assert (latin.raw, wrong(latin)[0]) == (b"7,Orl\xe9ans", "utf-8")
+    assert isinstance(whole.value, Ok)
+
+
 def test_a_header_without_a_column_of_the_mapping_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WrongMapping, match=r"'a\.csv' has no column 'City': did you mean 'Citi'\?"):
         csv(tmp_path / "a.csv", "No,Citi", "7,Paris")

@@ -218,6 +218,13 @@ def test_what_cannot_be_read_is_answered_with_400(
     assert answer.json()["type"] == "urn:triptych:problem:not-json"
 
 
+def test_an_event_that_is_nested_too_deeply_is_refused(client: TestClient) -> None:
+    deep = orjson.dumps(invoice_json()).replace(b'"France"', b"[" * 400 + b"]" * 400)
+
+    assert post(client, deep).status_code == 422
+    assert post(client, b"[" + deep + b"]", BATCH).status_code == 400
+
+
 def test_a_body_of_just_the_limit_is_taken(serve: Serve) -> None:
     body = orjson.dumps(invoice_json()).ljust(1024)
 

@@ -158,6 +158,18 @@ def test_binary_data_breaks_every_contract() -> None:
     assert [v.pointer for v in rejection.violations] == ["/data"]
 
 
+@pytest.mark.parametrize(
+    "data",
+    [{"n": "\ud800"}, {"n": 2**64}, orjson.loads(b"[" * 300 + b"]" * 300)],
+    ids=["lone-surrogate", "beyond-64-bits", "too-deep"],
+)
+def test_data_that_cannot_be_written_as_json_is_refused(data: Any) -> None:
+    rejection = refuse(Candidate(b"raw", "shop.csv:2", Ok(event_json(data=data))))
+
+    assert rejection.reason is Reason.INVALID
+    assert [v.pointer for v in rejection.violations] == ["/data"]
+
+
 def test_a_conflict_names_the_event_and_points_at_its_id() -> None:
     admitted = let_in(a_candidate(event_json(id="7")), contracts())
 

@@ -14,6 +14,7 @@ from triptych.ingestion.application.load import BATCH, Load, Summary
 from triptych.ingestion.domain.admission import Candidate
 from triptych.ingestion.domain.outcome import Status
 from triptych.ingestion.infrastructure.contracts import ContractFolder
+from triptych.ingestion.infrastructure.files import BrokenFile
 from triptych.ingestion.infrastructure.memory import MemoryStore
 from triptych.testing.builders import NOON, event_json
 
@@ -101,6 +102,19 @@ def test_what_was_stored_before_a_file_broke_off_stays_stored() -> None:
         a_load(store)(broken(), ignore)
 
     assert len(store.events) == BATCH
+
+
+def test_what_was_read_before_a_file_broke_off_is_stored() -> None:
+    store = MemoryStore()
+
+    def broken() -> Iterator[Candidate]:
+        yield from candidates(event_json(id="1"), event_json(id="2"))
+        raise BrokenFile("orders.ndjson.gz")
+
+    with pytest.raises(BrokenFile):
+        a_load(store)(broken(), ignore)
+
+    assert len(store.events) == 2
 
 
 def mixed_candidates() -> st.SearchStrategy[list[Candidate]]:

@@ -100,10 +100,16 @@ def test_a_time_of_another_format_is_refused(text: str) -> None:
     assert repr(text) in violation.message
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../../etc/passwd", "europe london"])
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "Europe", "z" * 300, "../../etc/passwd"])
 def test_a_zone_that_does_not_exist_is_refused(zone: str) -> None:
     with pytest.raises(ValidationError, match="is no time zone"):
         a_mapping(time={**LONDON, "zone": zone})
+
+
+@pytest.mark.parametrize("text", ["%Q", "%Y %Y", "%"])
+def test_a_format_that_reads_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError, match="is no format of a time"):
+        a_mapping(time={**LONDON, "format": text})
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,16 @@ def test_a_cell_is_read_as_its_type(kind: str, text: str, value: Json) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "text"),
-    [("integer", "2.5"), ("integer", "many"), ("integer", "1e3"), ("boolean", "perhaps")],
+    [
+        ("integer", "2.5"),
+        ("integer", "many"),
+        ("integer", "1e3"),
+        ("integer", " 5 "),
+        ("integer", "1_000"),
+        ("integer", "\u0663"),
+        ("integer", "9" * 30),
+        ("boolean", "perhaps"),
+    ],
 )
 def test_a_cell_of_another_type_is_refused(kind: str, text: str) -> None:
     mapping = a_mapping(data={"m": {"column": "M", "type": kind}})

@@ -93,11 +93,8 @@ class Settings(BaseSettings):
             lines = sorted(set(_problems(cls, error)))
         except SettingsError as error:
             lines = [str(error)]
-        except Exception as error:
-            # A cloud's client raises errors of its own: no network, no credentials, no such secret.
-            if not (cloud := os.environ.get(SECRETS_FROM)):
-                raise
-            lines = [f"{SECRETS_FROM}={cloud}: {type(error).__name__}: {error}"]
+        except Exception as error:  # noqa: BLE001  # what nobody foresaw is raised again
+            lines = [_foreseen(error)]
         raise WrongConfiguration("".join(f"\n  {line}" for line in lines) + "\n")
 
     @classmethod
@@ -157,6 +154,16 @@ class _FromFiles(EnvSettingsSource):
             for name, path in os.environ.items()
             if name.upper().startswith(PREFIX) and name.upper().endswith("_FILE") and path
         }
+
+
+def _foreseen(error: Exception) -> str:
+    """What to say of an error that a source raised; one that nobody foresaw is raised again."""
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot read {error.filename!r}: {error.strerror}"
+    # A cloud's client raises errors of its own: no network, no credentials, no such secret.
+    if cloud := os.environ.get(SECRETS_FROM):
+        return f"{SECRETS_FROM}={cloud}: {type(error).__name__}: {error}"
+    raise error
 
 
 def _read_secret(variable: str, path: Path) -> str:

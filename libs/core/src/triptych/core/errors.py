@@ -54,7 +54,9 @@ class TriptychError(Exception):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.code = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", cls.__name__).lower()
+        cls.code = re.sub(
+            r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", cls.__name__
+        ).lower()
 
     def __init__(self, message: str = "", *, hint: str | None = None) -> None:
         super().__init__(message)
@@ -70,7 +72,8 @@ class TriptychError(Exception):
     def sentence(self) -> str:
         """Everything there is to say, for a person: what happened, with which values, what next."""
         what = f"{self.title.rstrip('.')}: {self}" if str(self) else self.title
-        return f"{what.rstrip('.')}. {self.hint}".strip()
+        stop = "" if what.endswith(("?", "!")) else "."
+        return f"{what.rstrip('.')}{stop} {self.hint}".strip()
 
 
 USAGE_ERROR = 2

@@ -33,7 +33,10 @@ def utc(at: datetime) -> datetime:
     """
     if at.tzinfo is None:
         raise NaiveTime(f"{at.isoformat()} has no offset")
-    return at.astimezone(UTC)
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise NaiveTime(f"{at.isoformat()} is beyond all calendars") from None
 
 
 class Grain(StrEnum):

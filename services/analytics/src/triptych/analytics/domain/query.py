@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -13,7 +13,7 @@ from triptych.core.errors import Kind, TriptychError
 
 MAX_ROWS: Final = 10_000
 
-Cell: TypeAlias = str | int | float | Decimal | bool | datetime | None
+Cell: TypeAlias = str | int | float | Decimal | bool | date | datetime | None
 
 
 class UnknownMetric(TriptychError):

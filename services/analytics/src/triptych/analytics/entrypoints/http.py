@@ -1,6 +1,6 @@
 """The door for programs: `GET /v1/metrics` and `GET /v1/metrics/{name}`."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from typing import Annotated
@@ -132,9 +132,12 @@ def _plain(value: domain.Cell) -> str | int | float | bool | None:
             return f"{value:f}"
         case datetime():
             return _iso(value)
+        case date():
+            return value.isoformat()
         case _:
             return value
 
 
 def _iso(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).isoformat().replace("+00:00", "Z")

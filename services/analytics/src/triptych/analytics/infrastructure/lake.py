@@ -22,6 +22,13 @@ class WrongColumn(TriptychError):
     hint = "Mend the metric's file, or the pipeline that writes the table."
 
 
+class UnfitColumn(TriptychError):
+    """The metric cannot be computed over columns of these types."""
+
+    kind = Kind.CONFLICT
+    hint = "Mend the metric's file, or the pipeline that writes the table."
+
+
 # DuckDB speaks PostgreSQL's dialect; its own paramstyle is $1, $2.
 _DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
@@ -45,7 +52,7 @@ class LakeTables:
         """See `Tables.aggregate`."""
         snapshot = self._lake.table(metric.table).snapshot()
         _check_columns(metric, snapshot)
-        found = self._fetch(_statement(metric, query, snapshot))
+        found = self._fetch(_statement(metric, query, snapshot)) if snapshot.files else []
         rows = tuple(_row(values, query) for values in found[: query.limit])
         return Answer(metric.table, snapshot.version, rows, truncated=len(found) > query.limit)
 
@@ -63,7 +70,9 @@ class LakeTables:
         values = [compiled.params[name] for name in names]
         try:
             with self._connection.cursor() as cursor:
-                result: pa.Table = cursor.execute(str(compiled), values).to_arrow_table()
+                result: pa.Table = cursor.sql(str(compiled), params=values).to_arrow_table()
+        except duckdb.BinderException as error:
+            raise UnfitColumn(str(error).splitlines()[0]) from error
         except duckdb.Error as error:
             raise LakeAway(str(error).splitlines()[0]) from error
         return list(zip(*(column.to_pylist() for column in result.columns), strict=True))
@@ -73,7 +82,8 @@ class LakeTables:
 def open_tables(lake: Lake) -> Iterator[LakeTables]:
     """The tables of a lake, read by a DuckDB that can reach nothing else."""
     with duckdb.connect(":memory:") as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+        # Global: each answer is computed by a cursor, and a cursor inherits nothing else.
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
         connection.execute("SET allowed_directories = $1", [[str(lake.root)]])
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
@@ -90,7 +100,7 @@ def _statement(metric: Metric, query: Query, snapshot: Snapshot) -> sa.Select[An
     dimensions = [source.c[name] for name in query.by]
     keys = [bucket.label("bucket"), *dimensions]
     measured = source.c[metric.measure.column] if metric.measure.column else sa.literal_column("*")
-    statement = sa.select(*keys, _FUNCTIONS[metric.measure.function](measured))
+    statement = sa.select(*keys, _FUNCTIONS[metric.measure.function](measured)).select_from(source)
     if query.start:
         statement = statement.where(time >= query.start)
     if query.end:

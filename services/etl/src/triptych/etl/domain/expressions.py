@@ -43,6 +43,8 @@ def parse(text: object) -> exp.Expr:
         raise ValueError(f"{text!r} is no expression: write it as text")
     try:
         trees = sqlglot.parse(text, dialect=DIALECT)
+    except RecursionError:
+        raise ValueError("the expression is nested too deeply") from None
     except SqlglotError as error:
         reason = str(error).splitlines()[0].partition(". Line")[0]
         raise ValueError(f"{text!r} is no expression: {reason}") from None
@@ -62,12 +64,18 @@ def column(name: str) -> exp.Column:
 def _check(text: str, tree: exp.Expr) -> None:
     for node in tree.walk():
         if not isinstance(node, _ALLOWED):
-            used = node.name if isinstance(node, exp.Anonymous) else node.sql(DIALECT)
-            raise ValueError(f"{text!r}: {used!r} is not allowed in an expression")
+            raise ValueError(f"{text!r}: {_shown(node)!r} is not allowed in an expression")
         if isinstance(node, exp.Column) and (node.table or node.name.startswith(INTERNAL)):
             raise ValueError(f"{text!r}: {node.sql(DIALECT)!r} is no column of the row")
         if isinstance(node, exp.Identifier):
             node.args["quoted"] = True
+
+
+def _shown(node: exp.Expr) -> str:
+    try:
+        return node.name if isinstance(node, exp.Anonymous) else node.sql(DIALECT)
+    except SqlglotError:
+        return node.key
 
 
 Sql: TypeAlias = Annotated[exp.Expr, PlainValidator(parse), WithJsonSchema({"type": "string"})]

@@ -1,6 +1,6 @@
 """The transforms that come with the service."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from sqlglot import exp
@@ -9,13 +9,15 @@ from triptych.core.documents import Part
 from triptych.etl.domain.expressions import Sql
 from triptych.etl.domain.plugins import Drop
 
+ColumnName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
 
 class Derive(Part):
     """Add columns that are computed from others."""
 
     drops: ClassVar[Drop | None] = None
 
-    columns: dict[str, Sql] = Field(
+    columns: dict[ColumnName, Sql] = Field(
         min_length=1,
         description="The new columns: name and expression.",
         examples=[{"revenue": "quantity * unit_price"}],

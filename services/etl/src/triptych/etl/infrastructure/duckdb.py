@@ -13,6 +13,7 @@ from triptych.core.documents import Part
 from triptych.etl.application.ports import QueryFailed
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.plan import table
+from triptych.lake.lake import LakeAway
 
 
 class DuckDb(Part):
@@ -74,8 +75,11 @@ class DuckDbEngine:
             files=[exp.Literal.string(str(path))],
             params=[exp.CopyParameter(this=exp.var("FORMAT"), expression=exp.var("PARQUET"))],
         )
-        with _reporting("checks"):
-            return self._number(copy.sql(DIALECT))
+        with _reporting("checks, or a step before them"):
+            try:
+                return self._number(copy.sql(DIALECT))
+            except duckdb.IOException as error:  # a full disk, a forbidden folder
+                raise LakeAway(str(error).splitlines()[0]) from None
 
     def _create(self, what: str, relation: str, query: exp.Query, label: str) -> None:
         create = exp.Create(this=table(relation), kind=what, expression=query.copy())

@@ -38,6 +38,10 @@ def _known_type(text: str) -> str:
             f"{text!r} is no type: use text, integer, bigint, double, boolean, date, timestamptz"
             " or decimal(DIGITS, SCALE)"
         )
+    if text.startswith("decimal"):
+        digits, scale = (int(number) for number in re.findall(r"[0-9]+", text))
+        if scale > digits:
+            raise ValueError(f"{text!r} has more decimals than digits")
     return text
 
 
@@ -53,7 +57,7 @@ class Member(Part):
     type: Annotated[str, AfterValidator(_known_type)]
     at: str | None = Field(
         default=None,
-        pattern=r"^(/[A-Za-z0-9_-]+)+$",
+        pattern=r"^(/[A-Za-z_-][A-Za-z0-9_-]*)+$",
         description="Where in the data, as a JSON pointer; the column's name if it is left out.",
         examples=["/customer/id"],
     )
@@ -100,7 +104,8 @@ class Events(Part):
             if member.type != "text":
                 absent = _text(name, member, ORIGINAL).is_(exp.null())
                 cast = column(name).is_(exp.null()).not_()
-                yield f"{name} is no {member.type}", absent.or_(cast)
+                whole = cast.and_(_plain(_text(name, member, ORIGINAL), member.type))
+                yield f"{name} is no {member.type}", absent.or_(whole)
 
 
 def _text(name: str, member: Member, data: str = "data") -> exp.Expr:
@@ -110,6 +115,18 @@ def _text(name: str, member: Member, data: str = "data") -> exp.Expr:
         expressions=[exp.JSONPathRoot(), *(exp.JSONPathKey(this=step) for step in steps)]
     )
     return exp.Paren(this=exp.JSONExtractScalar(this=column(data), expression=path))
+
+
+def _plain(text: exp.Expr, kind: str) -> exp.Expr:
+    """Whether a number is written so that the cast changes nothing of it."""
+    if kind in ("integer", "bigint"):
+        pattern = "-?[0-9]+([.]0+)?"
+    elif kind.startswith("decimal"):
+        scale = kind.rpartition(",")[2].strip(" )")
+        pattern = f"-?[0-9]+([.][0-9]{{0,{scale}}}0*)?"
+    else:
+        return exp.true()
+    return exp.RegexpLike(this=text, expression=exp.Literal.string(f"^({pattern})$"))
 
 
 def _type(member: Member) -> exp.DataType:

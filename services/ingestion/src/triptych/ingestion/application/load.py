@@ -1,11 +1,11 @@
 """Load a file of candidates, batch by batch."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final
 
+from triptych.core.errors import TriptychError
 from triptych.ingestion.application.ingest import Ingest
 from triptych.ingestion.domain.admission import Candidate
 from triptych.ingestion.domain.outcome import Outcome, Status, count
@@ -42,11 +42,27 @@ class Load:
     ) -> Summary:
         """Take all candidates in, and report after each batch. What is stored stays stored."""
         summary = Summary()
-        remaining = iter(candidates)
-        while batch := list(islice(remaining, BATCH)):
+        for batch in _batches(candidates):
             summary.add(self.ingest(batch))
             progress(summary)
         return summary
+
+
+def _batches(candidates: Iterable[Candidate]) -> Iterator[list[Candidate]]:
+    """The candidates in batches, also those that were read before the rest could not be."""
+    batch: list[Candidate] = []
+    try:
+        for candidate in candidates:
+            batch.append(candidate)
+            if len(batch) == BATCH:
+                yield batch
+                batch = []
+    except TriptychError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def _reasons(outcome: Outcome) -> str:

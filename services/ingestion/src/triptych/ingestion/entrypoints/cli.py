@@ -60,7 +60,7 @@ def load(
     settings = IngestionSettings.load()
     configure_logging(settings.log)
     columns = documents.load(mapping).to(EventMapping) if mapping else None
-    if columns is None and ".csv" in file.suffixes:
+    if columns is None and ".csv" in file.name.lower():
         raise NoMapping(repr(file.name))
     with open_input(file) as source, wire(settings) as ingestion:
         candidates = read_csv(source, columns) if columns else read_ndjson(source)

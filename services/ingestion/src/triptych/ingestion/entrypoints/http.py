@@ -138,7 +138,10 @@ def _candidates(content_type: str, body: bytes) -> list[Candidate]:
         return [Candidate(body, "http", Ok(value))]
     if not isinstance(value, list):
         raise NotJson("a batch is an array")
-    return [Candidate(orjson.dumps(event), "http", Ok(event)) for event in value]
+    try:
+        return [Candidate(orjson.dumps(event), "http", Ok(event)) for event in value]
+    except orjson.JSONEncodeError as error:
+        raise NotJson(f"an event is nested too deeply: {error}") from None
 
 
 def _status(outcomes: Sequence[Outcome]) -> HTTPStatus:

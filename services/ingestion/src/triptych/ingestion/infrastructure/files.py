@@ -91,14 +91,18 @@ def read_csv(file: InputFile, mapping: EventMapping) -> Iterator[Candidate]:
     """A candidate for each row after the header.
 
     Raises:
-        WrongMapping: the header lacks a column that the mapping reads.
+        WrongMapping: the header lacks a column that the mapping reads, or has one twice.
         BrokenFile: it is cut off or damaged.
     """
     # Bytes that are not UTF-8 are kept as lone surrogates, which no event may hold.
     with _text(file.content) as text:
-        rows = csv.reader(text, strict=True)
+        lines = _Lines(text)
+        rows = csv.reader(lines, strict=True)
         with _reporting(file):
             header = next(rows, [])
+        lines.take()
+        if twice := sorted({name for name in header if header.count(name) > 1}):
+            raise WrongMapping(f"{file.name!r} has two columns {twice[0]!r}")
         if missing := missing_columns(mapping, header):
             message = f"{file.name!r} has no column {missing[0]!r}: {nearest(missing[0], header)}"
             raise WrongMapping(message)
@@ -110,33 +114,50 @@ def read_csv(file: InputFile, mapping: EventMapping) -> Iterator[Candidate]:
                 return
             except csv.Error as error:
                 broken = Violation("", "csv", str(error))
-                yield Candidate(b"", f"{file.name}:{rows.line_num}", Err(broken))
+                yield Candidate(lines.take(), f"{file.name}:{rows.line_num}", Err(broken))
             else:
+                raw = lines.take()
                 if cells:
-                    yield _candidate(header, cells, mapping, f"{file.name}:{rows.line_num}")
+                    origin = f"{file.name}:{rows.line_num}"
+                    yield Candidate(raw, origin, _value(header, cells, mapping, raw))
 
 
-def _candidate(
-    header: Sequence[str], cells: Sequence[str], mapping: EventMapping, origin: str
-) -> Candidate:
-    raw = _line(cells)
-    value: Result[object, Violation]
+class _Lines:
+    """The lines of a text, which remembers those that were read since it was last asked."""
+
+    def __init__(self, text: TextIO) -> None:
+        self._text = text
+        self._read: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._text)
+        self._read.append(line)
+        return line
+
+    def take(self) -> bytes:
+        taken = "".join(self._read).rstrip("\r\n")
+        self._read.clear()
+        return taken.encode("utf-8", "surrogateescape")
+
+
+def _value(
+    header: Sequence[str], cells: Sequence[str], mapping: EventMapping, raw: bytes
+) -> Result[object, Violation]:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return Err(Violation("", "utf-8", f"the row is not UTF-8 text (byte {error.start})"))
     if len(cells) != len(header):
         message = f"the row has {len(cells)} cells, the header {len(header)}"
-        value = Err(Violation("", "columns", message))
-    else:
-        match mapping.apply(dict(zip(header, cells, strict=True))):
-            case Ok(event):
-                value = Ok(event)
-            case Err() as wrong:
-                value = wrong
-    return Candidate(raw, origin, value)
-
-
-def _line(cells: Sequence[str]) -> bytes:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue().encode("utf-8", "surrogateescape")
+        return Err(Violation("", "columns", message))
+    match mapping.apply(dict(zip(header, cells, strict=True))):
+        case Ok(event):
+            return Ok(event)
+        case Err() as wrong:
+            return wrong
 
 
 @contextmanager

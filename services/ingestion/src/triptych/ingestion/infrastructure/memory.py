@@ -30,9 +30,11 @@ class MemoryStore:
 
     def _append(self, admitted: Admitted) -> Outcome:
         event = admitted.event
-        known = self.events.setdefault((event.source, event.id), event)
-        if known is event:
+        name = (event.source, event.id)
+        if name not in self.events:
+            self.events[name] = event
             return stored(admitted, Status.ACCEPTED)
+        known = self.events[name]
         if known.fingerprint == event.fingerprint:
             return stored(admitted, Status.DUPLICATE)
         return self._keep(conflict(admitted))
