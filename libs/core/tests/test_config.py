@@ -427,3 +427,20 @@ def test_an_unreadable_file_leaves_nothing_to_explain(
 
     with pytest.raises(WrongConfiguration, match="TRIPTYCH_NAME_FILE: cannot read"):
         explain(Shop)
+
+
+def test_a_secret_of_a_section_may_come_from_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "key"
+    path.write_text("s3cret\n")
+    monkeypatch.setenv("TRIPTYCH_TILL__KEY_FILE", str(path))
+
+    assert Shop.load().till.key.get_secret_value() == "s3cret"
+
+
+def test_a_dotenv_that_is_no_text_is_a_problem(tmp_path: Path) -> None:
+    Path(".env").write_bytes(b"\xff")
+
+    with pytest.raises(WrongConfiguration, match="UTF-8"):
+        Shop.load()

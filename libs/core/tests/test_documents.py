@@ -352,3 +352,27 @@ def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(
     name: str, known: list[str] | dict[str, object], said: str
 ) -> None:
     assert nearest(name, known) == said
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_file_is_a_document_or_says_why_not(shared: Path, content: bytes) -> None:
+    outcome = read(written(shared, content))
+
+    assert outcome is None or str(shared) in str(outcome)
+
+
+@pytest.mark.parametrize("text", ["+_", "a: 0x_", "?\n- :", "- " * 2000, "%YAML 1.1\n---\na: NO"])
+def test_what_the_parser_stumbles_over_is_no_document(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+
+    with pytest.raises(WrongDocument, match=r"odd\.yaml"):
+        load(path)
+
+
+def test_merge_keys_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "merged.yaml"
+    path.write_text("<<: {a: x}\nb: 2\n")
+
+    with pytest.raises(WrongDocument, match=r"merged\.yaml:1:1"):
+        load(path)

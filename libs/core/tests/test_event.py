@@ -423,3 +423,19 @@ def test_the_extensions_of_an_event_do_not_change() -> None:
     assert event.extensions == {"ext": "before"}
     with pytest.raises(TypeError):
         event.extensions["ext"] = "after"
+
+
+def test_data_that_is_nested_too_deeply_to_be_written_is_a_violation() -> None:
+    deep: object = 1
+    for _ in range(300):
+        deep = [deep]
+
+    assert found(event_json(data=deep)) == [("/data", "depth")]
+
+
+@pytest.mark.parametrize("value", [1234, True, ["QQ=="]])
+def test_binary_data_is_text(value: object) -> None:
+    event = event_json(data_base64=value)
+    del event["data"]
+
+    assert found(event) == [("/data_base64", "type")]

@@ -6,12 +6,13 @@ import json
 import logging
 import sys
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
 import structlog
@@ -169,7 +170,7 @@ def test_a_value_that_holds_itself_fits_on_a_line(stderr: io.StringIO) -> None:
 
     log.info("event", shelf=shelf)
 
-    assert line(stderr)["shelf"]["above"]["above"]["name"] == "blue"
+    assert line(stderr)["shelf"] == {"name": "blue", "above": "…"}
 
 
 @pytest.mark.parametrize(
@@ -467,3 +468,68 @@ def test_a_harmless_key_hides_nothing(stderr: io.StringIO, key: str) -> None:
     log.info("event", **{key: MARKER})
 
     assert line(stderr)[key] == MARKER
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"postgresql://user@server:{CANARY}@host/db",
+        f"postgres://u:ca/{CANARY}@host",
+        f"https://{CANARY}@example.com/x",
+    ],
+)
+def test_whatever_stands_before_the_host_of_a_url_is_hidden(stderr: io.StringIO, url: str) -> None:
+    log.info("event", message=f"cannot reach {url} now")
+
+    assert CANARY not in stderr.getvalue()
+    assert "now" in stderr.getvalue()
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["DB_PWD", "passwords", "password_hash", "DATABASE_DSN", "api key", "jwt", "encryption-key",
+     "connection_string"],
+)  # fmt: skip
+def test_a_secret_goes_by_many_names(stderr: io.StringIO, key: str) -> None:
+    log.info("event", settings={key: CANARY})
+
+    assert CANARY not in stderr.getvalue()
+
+
+class Visitor(NamedTuple):
+    user: str
+    password: str
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [("authorization", CANARY)],
+        {b"password": CANARY},
+        Visitor("ann", CANARY),
+        deque([{"token": CANARY}]),
+        {"token": CANARY}.items(),
+    ],
+    ids=["pair", "bytes-key", "named-tuple", "deque", "items"],
+)
+def test_a_secret_is_hidden_in_whatever_holds_it(stderr: io.StringIO, value: object) -> None:
+    log.info("event", value=value)
+
+    assert CANARY not in stderr.getvalue()
+
+
+def test_the_arguments_of_a_standard_message_are_cleaned(stderr: io.StringIO) -> None:
+    logging.getLogger("some.library").info("%s after %.1f s", {"password": CANARY}, 1.25)
+
+    assert CANARY not in stderr.getvalue()
+    assert "after 1.2 s" in line(stderr)["event"]
+
+
+def test_a_value_that_cannot_be_shown_does_not_stop_the_line(stderr: io.StringIO) -> None:
+    class Broken:
+        def __str__(self) -> str:
+            raise RuntimeError(CANARY)
+
+    log.info("event", value=Broken())
+
+    assert line(stderr)["value"] == "<Broken: RuntimeError>"

@@ -313,3 +313,11 @@ def test_a_range_has_its_start_and_not_its_end() -> None:
     assert NOON + HOUR - INSTANT in hour
     assert NOON + HOUR not in hour
     assert NOON - INSTANT not in hour
+
+
+def test_a_day_that_begins_twice_begins_with_the_second_midnight() -> None:
+    # In 2010 Newfoundland put its clocks back at 00:01, to 23:01 of the day before.
+    zone = ZoneInfo("America/St_Johns")
+    moment = datetime(2010, 11, 7, 2, 45, tzinfo=UTC)
+
+    assert Grain.DAY.floor(moment, zone) <= moment < Grain.DAY.next(moment, zone)

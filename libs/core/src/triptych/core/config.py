@@ -132,6 +132,8 @@ def explain(settings: type[Settings]) -> list[Setting]:
         found = {name: source() for name, source in _sources(settings).items()}
     except SettingsError as error:
         raise WrongConfiguration(str(error)) from None
+    except Exception as error:  # noqa: BLE001  # what nobody foresaw is raised again
+        raise WrongConfiguration(_foreseen(error)) from None
     return [
         Setting(
             variable=_variable(path),
@@ -143,6 +145,14 @@ def explain(settings: type[Settings]) -> list[Setting]:
         )
         for path, field in _leaves(settings)
     ]
+
+
+class _FromEnvironment(EnvSettingsSource):
+    """The environment, without the variables that name files."""
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        found = super()._load_env_vars()
+        return {name: value for name, value in found.items() if not name.endswith("_file")}
 
 
 class _FromFiles(EnvSettingsSource):
@@ -158,6 +168,8 @@ class _FromFiles(EnvSettingsSource):
 
 def _foreseen(error: Exception) -> str:
     """What to say of an error that a source raised; one that nobody foresaw is raised again."""
+    if isinstance(error, UnicodeDecodeError):
+        return f".env, or a file in {SECRETS_DIR}, is not UTF-8 text (byte {error.start})"
     if isinstance(error, OSError) and error.filename:
         return f"cannot read {error.filename!r}: {error.strerror}"
     # A cloud's client raises errors of its own: no network, no credentials, no such secret.
@@ -177,7 +189,7 @@ def _read_secret(variable: str, path: Path) -> str:
 def _sources(settings: type[BaseSettings]) -> dict[str, PydanticBaseSettingsSource]:
     """Where values come from, by name, the strongest first."""
     sources: dict[str, PydanticBaseSettingsSource] = {
-        "environment": EnvSettingsSource(settings),
+        "environment": _FromEnvironment(settings),
         "file": _FromFiles(settings),
         ".env": DotEnvSettingsSource(settings),
     }

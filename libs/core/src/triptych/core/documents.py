@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, NodeEvent
+from ruamel.yaml.events import AliasEvent, DocumentStartEvent, NodeEvent, ScalarEvent
 
 from triptych.core.errors import Kind, TriptychError
 
@@ -110,6 +110,9 @@ def load(path: Path) -> Document:
         spot = error.problem_mark or error.context_mark
         where = f"{path}:{spot.line + 1}:{spot.column + 1}" if spot else str(path)
         raise WrongDocument(f"{where}: {str(error.problem).splitlines()[0]}") from None
+    # What ruamel.yaml lets out for odd scalars and for nesting beyond all reason.
+    except (IndexError, KeyError, RecursionError, TypeError) as error:
+        raise WrongDocument(f"{path}: it is no YAML ({type(error).__name__})") from None
     except (YAMLError, ValueError) as error:
         raise WrongDocument(f"{path}: {str(error).splitlines()[0]}") from None
     return Document(path, value, (), value)
@@ -144,6 +147,10 @@ def nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
 def _refused(event: object) -> str | None:
     if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor):
         return "anchors and aliases are not allowed here"
+    if isinstance(event, DocumentStartEvent) and event.version not in (None, (1, 2)):
+        return "only YAML 1.2 is read"
+    if isinstance(event, ScalarEvent) and event.value == "<<" and event.style is None:
+        return "merge keys are not allowed here"
     if getattr(event, "tag", None) is not None:
         return "tags are not allowed here"
     return None

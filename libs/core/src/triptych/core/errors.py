@@ -72,6 +72,8 @@ class TriptychError(Exception):
     def sentence(self) -> str:
         """Everything there is to say, for a person: what happened, with which values, what next."""
         what = f"{self.title.rstrip('.')}: {self}" if str(self) else self.title
+        if "\n" in what:  # a list of problems, a line each: the hint is another
+            return f"{what.rstrip()}\n{self.hint}".strip()
         stop = "" if what.endswith(("?", "!")) else "."
         return f"{what.rstrip('.')}{stop} {self.hint}".strip()
 

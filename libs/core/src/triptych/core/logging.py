@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from typing import Any, Final
 
@@ -26,14 +26,14 @@ from triptych.core.config import LogSettings
 REDACTED: Final = "[redacted]"
 
 _SECRET_KEY = re.compile(
-    r"pass(word|wd|phrase)?$|^pwd$|secret|token|api_?key|access_?key|private_?key|signing_?key"
-    r"|authorization|credential|cookie|^dsn$|session_?id",
+    r"passw|passphrase|passcode|^pass$|(^|_)(pwd|dsn|jwt)$|secret|token|bearer|authorization"
+    r"|credential|cookie|session_?id|connection_?string"
+    r"|(api|access|account|private|signing|encryption)_?key",
     re.IGNORECASE,
 )
-_USER_INFO = re.compile(r"(?<=://)[^\s/@]*:[^\s/]*(?=@)")
-_DEEPEST = (
-    20  # levels: deeper than any field worth logging, and safe from values that hold themselves
-)
+# Everything between the scheme and the last @ of the authority: a password may hold : and /.
+_USER_INFO = re.compile(r"(?<=://)(?:[^\s/]*|[^\s/:]*:[^\s@]*)(?=@)")
+_DEEPEST = 20  # levels: deeper than any field that is worth logging
 
 
 def configure_logging(settings: LogSettings) -> None:
@@ -58,6 +58,7 @@ def configure_logging(settings: LogSettings) -> None:
         )
     )
     handler = logging.StreamHandler()
+    handler.addFilter(_CleanArguments())
     handler.setFormatter(
         ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
@@ -104,14 +105,36 @@ def _drop_color(_: object, __: str, event: EventDict) -> EventDict:
     return event
 
 
+class _CleanArguments(logging.Filter):
+    """Hides the secrets in what the standard library's `log.info("%s", …)` is going to format."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, Mapping):
+            record.args = {str(k): v for k, v in _mapping(record.args, frozenset()).items()}
+        elif record.args:
+            # A number stays one: the message may ask for its digits.
+            record.args = tuple(
+                _clean(a) if isinstance(a, Collection | BaseModel) else a for a in record.args
+            )
+        return True
+
+
 def _is_secret(key: object) -> bool:
-    return isinstance(key, str) and bool(_SECRET_KEY.search(key.replace("-", "_")))
+    if isinstance(key, bytes):
+        key = key.decode("latin-1")
+    return isinstance(key, str) and bool(_SECRET_KEY.search(re.sub("[-. ]", "_", key)))
 
 
-def _clean(value: object, depth: int = 0) -> object:
-    """The same value, as plain data, with every secret in it hidden."""
-    if depth > _DEEPEST:
+def _clean(value: object, above: frozenset[int] = frozenset()) -> object:
+    """The same value, as plain data, with every secret in it hidden.
+
+    `above` are the identities of the values that hold this one: nothing is followed in circles.
+    """
+    if len(above) > _DEEPEST or id(value) in above:
         return "…"
+    within = above | {id(value)}
+    if (fields := _fields(value)) is not None:
+        return _mapping(fields, within)
     match value:
         case SecretStr() | SecretBytes():
             return REDACTED
@@ -119,26 +142,47 @@ def _clean(value: object, depth: int = 0) -> object:
             return _USER_INFO.sub(REDACTED, value)
         case None | bool() | int() | float():
             return value
-        case Mapping():
-            return {
-                _clean_key(k): REDACTED if _is_secret(k) else _clean(v, depth + 1)
-                for k, v in value.items()
-            }
-        case list() | tuple() | set() | frozenset():
-            return [_clean(item, depth + 1) for item in value]
-        case BaseModel():
-            return _clean(dict(value), depth + 1)
-        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-            return _clean(fields, depth + 1)
         case bytes() | bytearray() | memoryview():
             return f"<{len(value)} bytes>"  # context, not blobs
+        case (key, _) if _is_secret(key):  # a pair, such as a header
+            return [_clean_key(key), REDACTED]
+        case Collection():
+            return [_clean(item, within) for item in value]
         case _:
-            return _USER_INFO.sub(REDACTED, str(value))
+            return _USER_INFO.sub(REDACTED, _text(value))
+
+
+def _fields(value: object) -> Mapping[Any, object] | None:
+    """The named parts of a value, if it has any."""
+    match value:
+        case Mapping():
+            return value
+        case BaseModel():
+            return dict(value)
+        case tuple() if hasattr(value, "_asdict"):
+            named: dict[str, object] = value._asdict()
+            return named
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        case _:
+            return None
+
+
+def _mapping(value: Mapping[Any, object], within: frozenset[int]) -> dict[str, object]:
+    return {
+        _clean_key(k): REDACTED if _is_secret(k) else _clean(v, within) for k, v in value.items()
+    }
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except Exception as error:  # noqa: BLE001  # a broken __str__ must not stop the line
+        return f"<{type(value).__name__}: {type(error).__name__}>"
 
 
 def _clean_key(key: object) -> str:
-    return str(_clean(key if isinstance(key, str | SecretStr) else str(key)))
+    return str(_clean(key if isinstance(key, str | SecretStr) else _text(key)))
 
 
 def _dump(event: MutableMapping[str, Any], **_: object) -> str:

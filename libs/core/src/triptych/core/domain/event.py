@@ -24,7 +24,7 @@ SPEC_VERSION: Final = "1.0"
 JSON_CONTENT = "application/json"
 
 Extension: TypeAlias = str | int | bool
-"""An extension attribute's value (CE 3.1): what JSON can say of the CloudEvents types."""
+"""An extension attribute's value (CE Type System): what JSON can say of the CloudEvents types."""
 
 
 class InvalidEvent(TriptychError):
@@ -67,7 +67,11 @@ class Event:
         if violations := tuple(_violations(self)):
             raise InvalidEvent(violations)
         if self.time is not None:
-            object.__setattr__(self, "time", self.time.astimezone(UTC))
+            try:
+                object.__setattr__(self, "time", self.time.astimezone(UTC))
+            except OverflowError:
+                wrong = Violation("/time", "timestamp", "time is beyond all calendars")
+                raise InvalidEvent([wrong]) from None
         object.__setattr__(self, "extensions", MappingProxyType(dict(self.extensions)))
 
     def to_json(self) -> dict[str, Json]:
@@ -118,28 +122,34 @@ def event_from_json(value: object) -> Result[Event, tuple[Violation, ...]]:
         violations += _attribute_violations({**attributes, "time": time}, extensions)
         return Err(tuple(violations))
     try:
-        return Ok(Event(**attributes, time=time, extensions=extensions, data=data))
+        event = Event(**attributes, time=time, extensions=extensions, data=data)
+        _ = event.fingerprint  # whoever stores it needs it; and it tells if it can be written
     except InvalidEvent as invalid:
         return Err(invalid.violations)
+    except TypeError:
+        return Err((Violation("/data", "depth", "data is nested too deeply"),))
+    return Ok(event)
 
 
 _TEXTS = ("id", "source", "type", "subject", "datacontenttype", "dataschema")
 _KNOWN = frozenset({*_TEXTS, "specversion", "time", "data", "data_base64"})
 
 _RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+    r"\d{4}-\d\d-\d\d[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?"
+    r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)",
+    re.ASCII,
 )  # RFC 3339, 5.6
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:" + _URI_REFERENCE.pattern)  # RFC 3986, 4.3
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+(\s*;.*)?", re.ASCII)
-_EXTENSION_NAME = re.compile(r"[a-z0-9]+")  # CE 3.1
-# CE 3.1: no control characters, no non-characters, no lone surrogates.
+_EXTENSION_NAME = re.compile(r"[a-z0-9]+")  # CE Type System
+# CE Type System: no control characters, no non-characters, no lone surrogates.
 _FORBIDDEN = re.compile(
     "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
     + "".join(chr(plane * 0x10000 + last) for plane in range(17) for last in (0xFFFE, 0xFFFF))
     + "]"
 )
-_INT32 = range(-(2**31), 2**31)  # CE 3.1: Integer
+_INT32 = range(-(2**31), 2**31)  # CE Type System: Integer
 
 _FORMS: Mapping[str, tuple[re.Pattern[str], str, str]] = {
     "source": (_URI_REFERENCE, "uri-reference", "is not a URI-reference (RFC 3986, 4.1)"),
@@ -220,8 +230,12 @@ def _parse_data(members: Mapping[str, Json], violations: list[Violation]) -> Jso
     if "data" in members:
         message = "data and data_base64 exclude each other"
         violations.append(Violation("/data_base64", "exclusive", message))
+    text = members["data_base64"]
+    if not isinstance(text, str):
+        violations.append(Violation("/data_base64", "type", "data_base64 is not text"))
+        return None
     try:
-        return base64.b64decode(str(members["data_base64"]), validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         message = "data_base64 is not Base64 (RFC 4648)"
         violations.append(Violation("/data_base64", "base64", message))

@@ -66,7 +66,10 @@ class Grain(StrEnum):
                 microseconds=local.microsecond,
             )
             return _last_change(at - within, at, zone)
-        return _midnight(self._first_day(local.date()), zone)
+        first = self._first_day(local.date())
+        # Where the clocks go back across midnight, a day begins twice: the second time counts.
+        after = _midnight(self._first_day(first + _MORE_THAN_ONE[self]), zone)
+        return after if after <= at else _midnight(first, zone)
 
     def next(self, at: datetime, zone: tzinfo = UTC_ZONE) -> datetime:
         """The start, in UTC, of the bucket after the one that `at` lies in."""

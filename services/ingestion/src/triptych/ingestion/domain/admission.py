@@ -90,11 +90,6 @@ def admit(candidate: Candidate, contracts: ContractSet) -> Decision:
 
 
 def _admit_event(candidate: Candidate, event: Event, contracts: ContractSet) -> Decision:
-    try:
-        _ = event.fingerprint  # it is needed later, and says now whether JSON can hold the event
-    except TypeError as error:
-        violation = Violation("/data", "json", f"it cannot be written as JSON: {error}")
-        return Err(_of_event(candidate, event, Reason.INVALID, (violation,)))
     match _choose(event, contracts.get(event.type, ())):
         case Err(violation):
             return Err(_of_event(candidate, event, Reason.UNKNOWN, (violation,)))
