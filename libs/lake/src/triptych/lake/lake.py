@@ -29,7 +29,8 @@ _log = get_logger(__name__)
 _CHECKPOINT_EVERY: Final = 100  # versions
 # The library's own hook would fail the commit after it has been made.
 _NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
-_COMMIT_ATTEMPTS: Final = 20  # each lost to another writer that did commit, so all together advance
+# Each attempt is lost to another writer that did commit: together they advance, however many lose.
+_COMMIT_ATTEMPTS: Final = 1000
 
 
 class WrongTableName(TriptychError):
