@@ -87,7 +87,7 @@ class Server:
         address = urlsplit(self.url)
         try:
             socket.create_connection((str(address.hostname), address.port or 0)).close()
-        except ConnectionRefusedError:
+        except (ConnectionRefusedError, ConnectionResetError):  # reset: it was closing just then
             return True
         return False
 
