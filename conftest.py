@@ -1,9 +1,10 @@
-"""What holds for every test: the profiles of hypothesis, and commands that run in this process."""
+"""What holds for every test: hypothesis' profiles, commands in this process, an open folder."""
 
 import logging
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -59,3 +60,12 @@ def run_command(
     root.setLevel(level)
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that others may enter: not so pytest's own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

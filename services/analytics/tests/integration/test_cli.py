@@ -3,8 +3,7 @@
 import shutil
 import socket
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -126,15 +125,6 @@ def test_an_address_that_others_can_reach_is_refused(analytics: Command) -> None
     ended = analytics("serve", TRIPTYCH_ANALYTICS__HOST="0.0.0.0")  # noqa: S104  # that is the test
 
     assert_foreseen(ended, USAGE_ERROR, "TRIPTYCH_ANALYTICS__HOST", "Listen on 127.0.0.1")
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that others may enter: not so pytest's own."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 def test_a_forbidden_lake_is_an_error_that_says_what_to_check(

@@ -2,8 +2,7 @@
 
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -206,15 +205,6 @@ def test_a_table_with_other_columns_is_not_written_to(etl: Command, sales: Path)
     ended = etl("run", file)
 
     assert_foreseen(ended, FAILURE, "'sales': revenue, turnover", "another name")
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that others may enter: not so pytest's own."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 def test_a_forbidden_lake_is_an_error_that_says_what_to_check(

@@ -4,8 +4,7 @@ import gzip
 import shutil
 import socket
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -238,15 +237,6 @@ def test_a_database_that_is_not_supported_is_refused_without_its_password(
 
     assert_foreseen(ended, USAGE_ERROR, "Set TRIPTYCH_EVENTLOG_URL", "sqlite:///")
     assert "hunter2" not in ended.stderr
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that others may enter: not so pytest's own."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
 
 
 def test_a_forbidden_data_folder_is_an_error_that_says_what_to_check(

@@ -77,7 +77,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     Raises:
         DatabaseAway: the database cannot be reached or written; nothing was stored.
     """
-    with reporting(), engine.execution_options(triptych_begin="IMMEDIATE").begin() as connection:
+    with _reporting(), engine.execution_options(triptych_begin="IMMEDIATE").begin() as connection:
         yield connection
 
 
@@ -88,12 +88,12 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     Raises:
         DatabaseAway: the database cannot be reached.
     """
-    with reporting(), engine.begin() as connection:
+    with _reporting(), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
-def reporting() -> Iterator[None]:
+def _reporting() -> Iterator[None]:
     """Turn what the driver raises into `DatabaseAway`, without the statement and its values."""
     try:
         yield

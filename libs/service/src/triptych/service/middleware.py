@@ -63,20 +63,20 @@ class Requests:
         try:
             await self.app(scope, receive, watch)
         except ClientDisconnect:
-            status = status or CLIENT_GONE
+            log.debug("http.client_gone", path=scope["path"])
         except Exception:
             log.exception("http.failed", method=scope["method"], path=scope["path"])
             if status:  # the answer has begun: all that is left is to break it off
                 raise
             await http_problem(500)(scope, receive, watch)
         finally:
-            self._record(scope, status, time.perf_counter() - started)
+            self._record(scope, status or CLIENT_GONE, time.perf_counter() - started)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         # Known methods, and the route's template: a client must not be able to make up label values.
         method = scope["method"] if scope["method"] in _METHODS else "(other)"
         route = getattr(scope.get("route"), "path", "(none)")
-        self.requests.labels(method, route, str(status or CLIENT_GONE)).inc()
+        self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(route).observe(seconds)
         level = log.debug if scope["path"] in _QUIET else log.info
         level(
