@@ -29,6 +29,10 @@ class Kind(StrEnum):
     """The caller's input cannot be read at all."""
     INVALID = auto()
     """The caller's input is wrong; the same call will fail again."""
+    UNAUTHENTICATED = auto()
+    """The caller does not say who it is, or is not believed."""
+    FORBIDDEN = auto()
+    """The caller is known, and may not do this."""
     NOT_FOUND = auto()
     """What the caller named does not exist."""
     CONFLICT = auto()
@@ -37,6 +41,10 @@ class Kind(StrEnum):
     """It is bigger than a limit allows."""
     UNSUPPORTED = auto()
     """It is of a form that is not understood here."""
+    NOT_ACCEPTABLE = auto()
+    """The caller wants its answer in a form that is not spoken here."""
+    TOO_SLOW = auto()
+    """The caller took longer to say it than a limit allows."""
     UNAVAILABLE = auto()
     """Something that is needed is away for now; the same call may succeed later."""
     FAILED = auto()
@@ -83,6 +91,8 @@ FAILURE = 1
 _OF_THE_CALLER = {
     Kind.MALFORMED,
     Kind.INVALID,
+    Kind.UNAUTHENTICATED,
+    Kind.FORBIDDEN,
     Kind.NOT_FOUND,
     Kind.TOO_LARGE,
     Kind.UNSUPPORTED,
