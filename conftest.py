@@ -13,6 +13,8 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from triptych.testing.postgres import PostgresServer, postgres
+
 # `dev` is for the editor, `ci` for the last word. Both are deterministic: a failure comes back.
 settings.register_profile("dev", max_examples=30, deadline=None, derandomize=True)
 settings.register_profile(
@@ -60,6 +62,24 @@ def run_command(
     root.setLevel(level)
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests of this process."""
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def new_database(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], str]:
+    """Makes databases with nothing in them, of every kind that is supported; gives their URLs."""
+    if request.param == "sqlite":
+        return lambda: f"sqlite:///{tmp_path_factory.mktemp('database') / 'eventlog.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.create_database
 
 
 @pytest.fixture

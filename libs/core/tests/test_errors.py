@@ -14,11 +14,19 @@ from triptych.core.errors import Kind, TriptychError, exit_on_error
 OF_THE_CALLER = [
     Kind.MALFORMED,
     Kind.INVALID,
+    Kind.UNAUTHENTICATED,
+    Kind.FORBIDDEN,
     Kind.NOT_FOUND,
     Kind.TOO_LARGE,
     Kind.UNSUPPORTED,
 ]
-OF_ANOTHER = [Kind.CONFLICT, Kind.UNAVAILABLE, Kind.FAILED]
+OF_ANOTHER = [
+    Kind.CONFLICT,
+    Kind.NOT_ACCEPTABLE,
+    Kind.TOO_SLOW,
+    Kind.UNAVAILABLE,
+    Kind.FAILED,
+]
 
 
 class NoSuchShelf(TriptychError):

@@ -17,7 +17,8 @@ import sqlalchemy as sa
 
 from triptych.core.domain.event import Event
 from triptych.eventlog.database import open_database, writing
-from triptych.eventlog.log import Appended, EventLogReader, append, events, metadata
+from triptych.eventlog.log import SCHEMA, Appended, EventLogReader, append, events
+from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON, an_event
 
 THREADS = 4
@@ -33,7 +34,7 @@ engine = open_database(sys.argv[1])
 for n in range(1_000_000):
     batch = [an_event(id=f"{n}-{part}") for part in range(3)]
     with writing(engine) as connection:
-        append(connection, batch, NOON)
+        append(connection, [event.document for event in batch], NOON)
     for event in batch:
         print(event.id, flush=True)
 """
@@ -49,7 +50,7 @@ def url(tmp_path: Path) -> str:
 def log(url: str) -> Iterator[sa.Engine]:
     """An empty log."""
     engine = open_database(url, create=True)
-    metadata.create_all(engine)
+    migrate(engine, [SCHEMA])
     yield engine
     engine.dispose()
 
@@ -105,7 +106,7 @@ def test_what_a_writer_has_read_stays_true_until_it_commits(log: sa.Engine) -> N
         for _ in range(10):
             with writing(log) as connection:
                 newest = connection.scalar(sa.select(sa.func.count()).select_from(events))
-                append(connection, [an_event(id=str(newest))], NOON)
+                append(connection, [an_event(id=str(newest)).document], NOON)
 
     with ThreadPoolExecutor(THREADS) as pool:
         list(pool.map(append_next, range(THREADS)))
@@ -115,7 +116,7 @@ def test_what_a_writer_has_read_stays_true_until_it_commits(log: sa.Engine) -> N
 
 def _store(engine: sa.Engine, batch: list[Event]) -> list[Appended]:
     with writing(engine) as connection:
-        return append(connection, batch, NOON)
+        return append(connection, [event.document for event in batch], NOON)
 
 
 def test_what_was_committed_before_a_kill_is_there_once_after_it(log: sa.Engine, url: str) -> None:

@@ -17,7 +17,8 @@ from triptych.eventlog.database import (
     reading,
     writing,
 )
-from triptych.eventlog.log import EventLogReader, append, events, metadata
+from triptych.eventlog.log import SCHEMA, EventLogReader, append, events, metadata
+from triptych.eventlog.schema import migrate
 from triptych.testing.access import forbidden
 from triptych.testing.builders import NOON, an_event
 
@@ -40,7 +41,7 @@ def again(url: str) -> Iterator[Open]:
             stack.callback(engine.dispose)
             return engine
 
-        metadata.create_all(opened())
+        migrate(opened(), [SCHEMA])
         yield opened
 
 
@@ -70,7 +71,7 @@ def test_the_database_is_in_the_mode_in_which_commits_survive_a_loss_of_power(
 
 def test_a_log_is_found_again(again: Open, url: str) -> None:
     with writing(again()) as connection:
-        append(connection, [an_event(id="kept")], NOON)
+        append(connection, [an_event(id="kept").document], NOON)
 
     engine = open_database(url)
 
@@ -81,7 +82,7 @@ def test_a_log_is_found_again(again: Open, url: str) -> None:
 def test_the_folders_above_a_new_log_are_made(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'a' / 'b' / 'eventlog.db'}", create=True)
 
-    metadata.create_all(engine)
+    migrate(engine, [SCHEMA])
 
     assert ids(engine) == []
     engine.dispose()
@@ -97,7 +98,7 @@ def test_a_reader_does_not_make_the_log_that_it_misses(tmp_path: Path) -> None:
 @pytest.mark.parametrize("create", [False, True])
 @pytest.mark.parametrize(
     "url",
-    ["", "eventlog.db", "sqlite://", "mysql://user@host/db", "postgresql://user:canary@host/db"],
+    ["", "eventlog.db", "sqlite://", "mysql://user@host/db", "mysql://user:canary@host/db"],
 )
 def test_a_database_that_is_not_supported_is_refused(url: str, create: bool) -> None:
     with pytest.raises(WrongDatabase):
@@ -105,8 +106,8 @@ def test_a_database_that_is_not_supported_is_refused(url: str, create: bool) -> 
 
 
 def test_a_refused_url_is_shown_without_its_password() -> None:
-    with pytest.raises(WrongDatabase, match="postgresql") as caught:
-        open_database("postgresql://user:canary@host/db")
+    with pytest.raises(WrongDatabase, match="mysql") as caught:
+        open_database("mysql://user:canary@host/db")
 
     assert "canary" not in caught.value.sentence
 
@@ -148,7 +149,7 @@ def test_an_error_of_the_database_shows_no_values(engine: sa.Engine) -> None:
     metadata.drop_all(engine)
 
     with pytest.raises(DatabaseAway) as caught, writing(engine) as connection:
-        append(connection, [an_event(data="canary")], NOON)
+        append(connection, [an_event(data="canary").document], NOON)
 
     assert "canary" not in caught.value.sentence
 
@@ -156,7 +157,7 @@ def test_an_error_of_the_database_shows_no_values(engine: sa.Engine) -> None:
 def test_a_transaction_that_fails_stores_nothing(engine: sa.Engine) -> None:
     def half_done() -> None:
         with writing(engine) as connection:
-            append(connection, [an_event()], NOON)
+            append(connection, [an_event().document], NOON)
             raise RuntimeError("power is lost")
 
     with pytest.raises(RuntimeError, match="power is lost"):
@@ -169,7 +170,7 @@ def test_a_reader_neither_waits_for_a_writer_nor_sees_its_half(again: Open) -> N
     writer, reader = again(), again()
 
     with writing(writer) as connection:
-        append(connection, [an_event(id="new")], NOON)
+        append(connection, [an_event(id="new").document], NOON)
         meanwhile = (ids(reader), EventLogReader(reader).newest())
 
     assert meanwhile == ([], 0)
@@ -182,7 +183,7 @@ def test_a_reader_keeps_its_view_while_a_writer_commits(again: Open) -> None:
     with reading(again()) as view:
         before = view.scalar(query)
         with writing(again()) as connection:
-            append(connection, [an_event()], NOON)
+            append(connection, [an_event().document], NOON)
         after = view.scalar(query)
 
     assert (before, after) == (0, 0)
@@ -194,7 +195,7 @@ def test_tables_of_others_change_in_the_same_transaction(engine: sa.Engine) -> N
 
     def half_done() -> None:
         with writing(engine) as connection:
-            append(connection, [an_event()], NOON)
+            append(connection, [an_event().document], NOON)
             connection.exec_driver_sql("INSERT INTO notes VALUES ('a')")
             connection.exec_driver_sql("INSERT INTO nowhere VALUES ('b')")
 
@@ -210,8 +211,8 @@ def test_tables_of_others_change_in_the_same_transaction(engine: sa.Engine) -> N
     "url",
     [
         "postgresql://u:canary@host:canary/db",
-        "postgresql://host/db?password=canary",
-        "postgresql://user:ca@canary@host/db",
+        "mysql://host/db?password=canary",
+        "mysql://user:ca@canary@host/db",
         "sqlite+nonsense:///canary",
         "sqlite:///:memory:",
         "sqlite:///file:x?mode=memory&uri=true",
@@ -229,8 +230,7 @@ def test_many_services_may_start_on_a_new_log_at_once(tmp_path: Path) -> None:
 
     def start(_: int) -> None:
         engine = open_database(url, create=True)
-        with writing(engine) as connection:
-            metadata.create_all(connection)
+        migrate(engine, [SCHEMA])
         engine.dispose()
 
     with ThreadPoolExecutor(8) as starters:

@@ -10,7 +10,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from triptych.core.domain.event import Event
 from triptych.eventlog.database import open_database, writing
-from triptych.eventlog.log import Appended, EventLogReader, append, metadata
+from triptych.eventlog.log import SCHEMA, Appended, EventLogReader, append
+from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON, an_event
 
 Name = tuple[str, str]
@@ -39,7 +40,7 @@ class LogMachine(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         self.url = f"sqlite:///{Path(self.folder.name) / 'eventlog.db'}"
         self.engine = open_database(self.url, create=True)
-        metadata.create_all(self.engine)
+        migrate(self.engine, [SCHEMA])
         self.model: dict[Name, Event] = {}
 
     @rule(batch=batches)
@@ -47,12 +48,12 @@ class LogMachine(RuleBasedStateMachine):
         expected = [self._accept(event) for event in batch]
 
         with writing(self.engine) as connection:
-            assert append(connection, batch, NOON) == expected
+            assert append(connection, [event.document for event in batch], NOON) == expected
 
     @rule(batch=batches)
     def append_and_lose_power(self, batch: list[Event]) -> None:
         with suppress(LostPower), writing(self.engine) as connection:
-            append(connection, batch, NOON)
+            append(connection, [event.document for event in batch], NOON)
             raise LostPower
 
     @rule()

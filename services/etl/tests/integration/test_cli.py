@@ -12,7 +12,8 @@ from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import EtlSettings
 from triptych.etl.wiring import wire
 from triptych.eventlog.database import open_database, writing
-from triptych.eventlog.log import append, metadata
+from triptych.eventlog.log import SCHEMA, append
+from triptych.eventlog.schema import migrate
 from triptych.testing.access import forbidden
 from triptych.testing.builders import NOON, an_event
 from triptych.testing.processes import run
@@ -31,14 +32,14 @@ def an_invoice(number: str, quantity: int, price: str) -> Event:
 def fill(url: str) -> None:
     """Make an event log with two sales and a cancellation, one of them a slip of the keyboard."""
     engine = open_database(url, create=True)
-    metadata.create_all(engine)
+    migrate(engine, [SCHEMA])
     events = [
         an_invoice("100001", 2, "3.50"),
         an_invoice("C100002", -1, "3.50"),
         an_invoice("100003", 1, "50000.01"),
     ]
     with writing(engine) as connection:
-        append(connection, events, NOON)
+        append(connection, [event.document for event in events], NOON)
     engine.dispose()
 
 

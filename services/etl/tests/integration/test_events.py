@@ -16,7 +16,8 @@ from triptych.etl.domain.plan import INPUT, table
 from triptych.etl.infrastructure.duckdb import DuckDb
 from triptych.etl.infrastructure.events import Events
 from triptych.eventlog.database import open_database, writing
-from triptych.eventlog.log import EventLogReader, append, metadata
+from triptych.eventlog.log import SCHEMA, EventLogReader, append
+from triptych.eventlog.schema import migrate
 from triptych.lake.lake import Lake
 from triptych.testing.builders import NOON, an_event
 
@@ -27,12 +28,12 @@ Happen = Callable[..., Resources]
 def happen(database: str, tmp_path: Path) -> Iterator[Happen]:
     """Append events to the log; what a source reads them from."""
     engine = open_database(database, create=True)
-    metadata.create_all(engine)
+    migrate(engine, [SCHEMA])
     resources = Resources(EventLogReader(engine), Lake.open(str(tmp_path / "lake")))
 
     def append_all(*events: Event) -> Resources:
         with writing(engine) as connection:
-            append(connection, events, NOON)
+            append(connection, [event.document for event in events], NOON)
         return resources
 
     yield append_all

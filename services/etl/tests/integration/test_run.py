@@ -25,7 +25,8 @@ from triptych.etl.infrastructure.duckdb import DuckDb
 from triptych.etl.infrastructure.lake import LakeSink, StagedFile
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.eventlog.database import open_database, writing
-from triptych.eventlog.log import EventLogReader, append, metadata
+from triptych.eventlog.log import SCHEMA, EventLogReader, append
+from triptych.eventlog.schema import migrate
 from triptych.lake.lake import ConcurrentCommit, Lake, NoSuchTable, Progress
 from triptych.testing.builders import NOON, an_event
 
@@ -65,7 +66,7 @@ class World:
 
     def append(self, *events: Event) -> None:
         with writing(self.engine) as connection:
-            append(connection, events, NOON)
+            append(connection, [event.document for event in events], NOON)
 
     def run(self, pipeline: Pipeline | None = None) -> list[Report]:
         return Run(self.resources, DuckDb())(pipeline or self.pipeline, lambda _: None)
@@ -85,7 +86,7 @@ def a_world(folder: Path, pipeline: str = PIPELINE) -> Iterator[World]:
     file = folder / "pipeline.yaml"
     file.write_text(pipeline)
     engine = open_database(f"sqlite:///{folder / 'eventlog.db'}", create=True)
-    metadata.create_all(engine)
+    migrate(engine, [SCHEMA])
     resources = Resources(EventLogReader(engine), Lake.open(str(folder / "lake")))
     yield World(engine, resources, read_pipeline(file, InstalledPlugins()))
     engine.dispose()

