@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Collection, Mapping, MutableMapping
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -122,7 +123,15 @@ class _CleanArguments(logging.Filter):
 def _is_secret(key: object) -> bool:
     if isinstance(key, bytes):
         key = key.decode("latin-1")
-    return isinstance(key, str) and bool(_SECRET_KEY.search(re.sub("[-. ]", "_", key)))
+    return isinstance(key, str) and _names_secret(key)
+
+
+@lru_cache(maxsize=1024)  # the names of fields are few, and on every line
+def _names_secret(key: str) -> bool:
+    return bool(_SECRET_KEY.search(re.sub("[-. ]", "_", key)))
+
+
+_HARMLESS: Final = frozenset({type(None), bool, int, float})
 
 
 def _clean(value: object, above: frozenset[int] = frozenset()) -> object:
@@ -130,6 +139,8 @@ def _clean(value: object, above: frozenset[int] = frozenset()) -> object:
 
     `above` are the identities of the values that hold this one: nothing is followed in circles.
     """
+    if type(value) in _HARMLESS or (type(value) is str and "://" not in value):
+        return value  # which is what most are
     if len(above) > _DEEPEST or id(value) in above:
         return "…"
     within = above | {id(value)}
@@ -140,7 +151,7 @@ def _clean(value: object, above: frozenset[int] = frozenset()) -> object:
             return REDACTED
         case str():
             return _USER_INFO.sub(REDACTED, value)
-        case None | bool() | int() | float():
+        case bool() | int() | float():
             return value
         case bytes() | bytearray() | memoryview():
             return f"<{len(value)} bytes>"  # context, not blobs

@@ -1,5 +1,7 @@
 """Reading a request's body without trusting its sender."""
 
+from collections.abc import AsyncIterator
+
 from fastapi import Request
 
 from triptych.core.errors import Kind, TriptychError
@@ -12,7 +14,7 @@ class BodyTooLarge(TriptychError):
     hint = "Send it in smaller parts."
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
     """The whole body, of at most `limit` bytes.
 
     Raises:
@@ -24,3 +26,8 @@ async def read_body(request: Request, limit: int) -> bytes:
         if len(body) > limit:
             raise BodyTooLarge(f"it has more than {limit} bytes")
     return bytes(body)
+
+
+async def stream_body(request: Request, *, limit: int, seconds: float) -> AsyncIterator[bytes]:
+    async for chunk in request.stream():
+        yield chunk

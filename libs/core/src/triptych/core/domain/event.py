@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -81,7 +81,7 @@ class Event:
     """JSON, or bytes for any other media type. `None` is both JSON's null and no data at all."""
 
     def __post_init__(self) -> None:
-        if violations := tuple(_violations(self)):
+        if not _sound(self) and (violations := tuple(_violations(self))):
             raise InvalidEvent(violations)
         if self.time is not None:
             try:
@@ -93,19 +93,20 @@ class Event:
 
     def to_json(self) -> dict[str, Json]:
         """The event in the JSON format (CE-JSON 3); absent attributes are left out."""
-        attributes: dict[str, Json] = {
+        present: dict[str, Json] = {
             "specversion": SPEC_VERSION,
             "id": self.id,
             "source": self.source,
             "type": self.type,
-            "subject": self.subject,
-            "time": _rfc3339(self.time) if self.time else None,
-            "datacontenttype": self.datacontenttype,
-            "dataschema": self.dataschema,
         }
-        present: dict[str, Json] = {
-            name: value for name, value in attributes.items() if value is not None
-        }
+        if self.subject is not None:
+            present["subject"] = self.subject
+        if self.time is not None:
+            present["time"] = _rfc3339(self.time)
+        if self.datacontenttype is not None:
+            present["datacontenttype"] = self.datacontenttype
+        if self.dataschema is not None:
+            present["dataschema"] = self.dataschema
         present.update(self.extensions)
         if isinstance(self.data, bytes):
             present["data_base64"] = base64.b64encode(self.data).decode()
@@ -130,18 +131,23 @@ def event_from_json(value: object) -> Result[Event, tuple[Violation, ...]]:
     """The event that a parsed JSON value (CE-JSON 3) describes, or all that is wrong with it."""
     if not isinstance(value, dict):
         return Err((Violation("", "type", "an event is a JSON object"),))
-    # CE-JSON 2.2: an attribute that is null counts as absent.
-    members = {name: member for name, member in value.items() if member is not None}
-    violations = list(_unreadable(members))
+    members = value
+    if None in value.values():  # CE-JSON 2.2: an attribute that is null counts as absent
+        members = {name: member for name, member in value.items() if member is not None}
+    violations = [] if _readable(members) else list(_unreadable(members))
     time = _parse_time(members.get("time"), violations)
     data = _parse_data(members, violations)
     violations += [
         Violation(pointer(name), "required", f"{name} is missing")
-        for name in ("id", "source", "type")
+        for name in _REQUIRED
         if name not in members
     ]
-    attributes = {name: members[name] for name in _TEXTS if isinstance(members.get(name), str)}
-    extensions = {name: member for name, member in members.items() if name not in _KNOWN}
+    attributes, extensions = {}, {}
+    for name, member in members.items():
+        if name not in _KNOWN:
+            extensions[name] = member
+        elif name in _TEXTS and isinstance(member, str):
+            attributes[name] = member
     if violations:  # say what the constructor would find, too: all at once
         violations += _attribute_violations({**attributes, "time": time}, extensions)
         return Err(tuple(violations))
@@ -155,7 +161,8 @@ def event_from_json(value: object) -> Result[Event, tuple[Violation, ...]]:
     return Ok(event)
 
 
-_TEXTS = ("id", "source", "type", "subject", "datacontenttype", "dataschema")
+_REQUIRED = ("id", "source", "type")
+_TEXTS = (*_REQUIRED, "subject", "datacontenttype", "dataschema")
 _TRACE = frozenset({"traceparent", "tracestate"})
 _KNOWN = frozenset({*_TEXTS, "specversion", "time", "data", "data_base64"})
 
@@ -181,6 +188,43 @@ _FORMS: Mapping[str, tuple[re.Pattern[str], str, str]] = {
     "dataschema": (_URI, "uri", "is not an absolute URI (RFC 3986, 4.3)"),
     "datacontenttype": (_MEDIA_TYPE, "media-type", "is not a media type (RFC 2046)"),
 }
+
+
+def _sound(event: Event) -> bool:
+    """Whether there is nothing wrong with an event, as can be said of most at little cost."""
+    return (
+        _plain(event.id)
+        and _well_formed("source", event.source)
+        and _plain(event.type)
+        and (event.time is None or event.time.tzinfo is not None)
+        and (event.subject is None or _plain(event.subject))
+        and (
+            event.datacontenttype is None or _well_formed("datacontenttype", event.datacontenttype)
+        )
+        and (event.dataschema is None or _well_formed("dataschema", event.dataschema))
+        and all(
+            _well_formed("extension", name) and isinstance(value, str) and _plain(value)
+            for name, value in event.extensions.items()
+        )
+    )
+
+
+def _plain(text: str) -> bool:
+    return text.isascii() and text.isprintable() and text != ""
+
+
+def _well_formed(name: str, text: str) -> bool:
+    return len(text) <= _REMEMBERED and _remembered_form(name, text)
+
+
+_REMEMBERED = 256  # characters: what is longer is not worth the memory
+
+
+@lru_cache(maxsize=1024)  # events of one system share their sources and extensions
+def _remembered_form(name: str, text: str) -> bool:
+    if name == "extension":
+        return text not in _KNOWN and _EXTENSION_NAME.fullmatch(text) is not None
+    return _plain(text) and _FORMS[name][0].fullmatch(text) is not None
 
 
 def _violations(event: Event) -> Iterator[Violation]:
@@ -222,6 +266,13 @@ def _extension_violations(name: str, value: object) -> Iterator[Violation]:
         yield Violation(pointer(name), "type", message)
     elif value not in _INT32:
         yield Violation(pointer(name), "integer", f"{name} does not fit into 32 bits")
+
+
+def _readable(members: Mapping[str, object]) -> bool:
+    """Whether `_unreadable` has nothing to say, as can be said of most at little cost."""
+    return members.get("specversion") == SPEC_VERSION and all(
+        name not in members or isinstance(members[name], str) for name in (*_TEXTS, "time")
+    )
 
 
 def _unreadable(members: Mapping[str, object]) -> Iterator[Violation]:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from triptych.core.domain.clock import Clock
 from triptych.core.errors import TriptychError
-from triptych.ingestion.application.ingest import Ingest
-from triptych.ingestion.domain.admission import Candidate
+from triptych.ingestion.application.ports import ContractSource, Store
+from triptych.ingestion.domain.admission import Candidate, Door
 from triptych.ingestion.domain.outcome import Outcome, Status, count
 
 BATCH: Final = 1000
@@ -35,7 +36,9 @@ class Summary:
 class Load:
     """Load a file of candidates."""
 
-    ingest: Ingest
+    contracts: ContractSource
+    store: Store
+    clock: Clock
 
     def __call__(
         self, candidates: Iterable[Candidate], progress: Callable[[Summary], None]
@@ -43,7 +46,9 @@ class Load:
         """Take all candidates in, and report after each batch. What is stored stays stored."""
         summary = Summary()
         for batch in _batches(candidates):
-            summary.add(self.ingest(batch))
+            door = Door(self.contracts.current())
+            decisions = [door.admit(candidate) for candidate in batch]
+            summary.add(self.store.save(decisions, self.clock.now()))
             progress(summary)
         return summary
 

@@ -29,6 +29,7 @@ class Outcome:
     status: Status
     source: str | None
     id: str | None
+    type: str | None = None
     reason: Reason | None = None
     contract: str | None = None
     violations: tuple[Violation, ...] = ()
@@ -41,7 +42,8 @@ class Outcome:
 
 def stored(admitted: Admitted, status: Status) -> Outcome:
     """The outcome of an event that is in the store."""
-    return Outcome(status, admitted.event.source, admitted.event.id, None, admitted.contract)
+    document = admitted.document
+    return Outcome(status, document.source, document.id, document.type, None, admitted.contract)
 
 
 def refused(rejection: Rejection) -> Outcome:
@@ -51,6 +53,7 @@ def refused(rejection: Rejection) -> Outcome:
         status,
         rejection.source,
         rejection.id,
+        rejection.type,
         rejection.reason,
         rejection.contract,
         rejection.violations,

@@ -44,9 +44,7 @@ def serve() -> None:
     settings = IngestionSettings.load()
     configure_logging(settings.log)
     with wire(settings) as ingestion:
-        serve_http(
-            create_ingestion(ingestion, settings.limits), settings.ingestion, section="ingestion"
-        )
+        serve_http(create_ingestion(ingestion), settings.ingestion, section="ingestion")
 
 
 @cli.command()

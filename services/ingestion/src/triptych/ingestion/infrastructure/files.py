@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO, TypeAlias
 
+import orjson
+
 from triptych.core.documents import UnreadableFile, nearest
 from triptych.core.domain.json import Violation
 from triptych.core.domain.result import Err, Ok, Result
 from triptych.core.errors import Kind, TriptychError
-from triptych.ingestion.domain.admission import Candidate
+from triptych.ingestion.domain.admission import Arrival, Candidate
 from triptych.ingestion.domain.mapping import EventMapping, missing_columns
 
 MAX_LINE_BYTES: Final = 1024 * 1024
@@ -82,9 +84,9 @@ def read_ndjson(file: InputFile) -> Iterator[Candidate]:
         if len(line) > MAX_LINE_BYTES:
             _skip_line(file, line)
             too_long = Violation("", "max-bytes", f"the line is longer than {MAX_LINE_BYTES} bytes")
-            yield Candidate(line, origin, Err(too_long))
+            yield Candidate(Arrival(line, origin), Err(too_long))
         elif text := line.strip():
-            yield Candidate.parse(text, origin)
+            yield Candidate.parse(Arrival(text, origin))
 
 
 def read_csv(file: InputFile, mapping: EventMapping) -> Iterator[Candidate]:
@@ -114,12 +116,14 @@ def read_csv(file: InputFile, mapping: EventMapping) -> Iterator[Candidate]:
                 return
             except csv.Error as error:
                 broken = Violation("", "csv", str(error))
-                yield Candidate(lines.take(), f"{file.name}:{rows.line_num}", Err(broken))
+                yield Candidate(Arrival(lines.take(), f"{file.name}:{rows.line_num}"), Err(broken))
             else:
                 raw = lines.take()
                 if cells:
                     origin = f"{file.name}:{rows.line_num}"
-                    yield Candidate(raw, origin, _value(header, cells, mapping, raw))
+                    value = _value(header, cells, mapping, raw)
+                    made = orjson.dumps(value.value) if isinstance(value, Ok) else None
+                    yield Candidate(Arrival(raw, origin, made), value)
 
 
 class _Lines:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from triptych.core.domain.event import Event
+from triptych.core.domain.event import Document
 from triptych.core.domain.result import Err, Ok
 from triptych.ingestion.domain.admission import Admitted, Decision, Rejection, conflict
 from triptych.ingestion.domain.outcome import Outcome, Status, refused, stored
@@ -14,7 +14,7 @@ from triptych.ingestion.domain.outcome import Outcome, Status, refused, stored
 class MemoryStore:
     """Keeps events and rejections in lists. For one thread."""
 
-    events: dict[tuple[str, str], Event] = field(default_factory=dict)
+    events: dict[tuple[str, str], Document] = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
 
     def save(self, decisions: Sequence[Decision], at: datetime) -> list[Outcome]:
@@ -29,13 +29,11 @@ class MemoryStore:
                 return self._append(admitted)
 
     def _append(self, admitted: Admitted) -> Outcome:
-        event = admitted.event
-        name = (event.source, event.id)
-        if name not in self.events:
-            self.events[name] = event
+        document = admitted.document
+        known = self.events.setdefault((document.source, document.id), document)
+        if known is document:
             return stored(admitted, Status.ACCEPTED)
-        known = self.events[name]
-        if known.fingerprint == event.fingerprint:
+        if known.fingerprint == document.fingerprint:
             return stored(admitted, Status.DUPLICATE)
         return self._keep(conflict(admitted))
 
