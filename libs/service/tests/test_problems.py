@@ -16,10 +16,14 @@ from triptych.service.app import create_app
 STATUSES = {
     Kind.MALFORMED: 400,
     Kind.INVALID: 422,
+    Kind.UNAUTHENTICATED: 401,
+    Kind.FORBIDDEN: 403,
     Kind.NOT_FOUND: 404,
     Kind.CONFLICT: 409,
     Kind.TOO_LARGE: 413,
     Kind.UNSUPPORTED: 415,
+    Kind.NOT_ACCEPTABLE: 406,
+    Kind.TOO_SLOW: 408,
     Kind.UNAVAILABLE: 503,
     Kind.FAILED: 500,
 }

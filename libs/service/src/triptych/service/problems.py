@@ -45,6 +45,8 @@ _KNOWN_STATUSES: Final = frozenset(status.value for status in HTTPStatus)
 _HINTS: Final[Mapping[int, str]] = {
     404: "The service's /docs lists every path.",
     405: "The Allow field lists the methods of this path.",
+    408: "Send it faster, or in smaller parts.",
+    431: "Send fewer or shorter header fields.",
     500: "It is a fault of the service: report it with the answer's X-Request-ID.",
 }
 
@@ -63,7 +65,7 @@ class WrongParameter(TriptychError):
 
 
 def problem(error: TriptychError) -> Response:
-    """The answer that says what `error` says."""
+    """The answer that says what `error` says, with the error's `headers`, if it has any."""
     status = STATUS[error.kind]
     body = Problem(
         type=f"urn:triptych:problem:{error.code}",
@@ -72,7 +74,9 @@ def problem(error: TriptychError) -> Response:
         detail=str(error),
         hint=error.hint,
     )
-    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if error.kind is Kind.UNAVAILABLE else None
+    headers = dict(getattr(error, "headers", {}))
+    if error.kind is Kind.UNAVAILABLE:
+        headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
     return JSONResponse(body.model_dump(), status, headers, media_type=PROBLEM_JSON)
 
 

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import signal
 import socket
+from importlib.util import find_spec
 from types import FrameType
 
 import uvicorn
@@ -15,6 +16,7 @@ from fastapi import FastAPI
 from triptych.core.errors import Kind, TriptychError
 from triptych.core.logging import get_logger
 from triptych.service.health import Health
+from triptych.service.protocol import guarded
 from triptych.service.settings import HttpSettings
 
 log = get_logger(__name__)
@@ -48,6 +50,9 @@ def serve(app: FastAPI, settings: HttpSettings, *, section: str) -> None:
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
         app,
+        http=guarded(settings),
+        loop="uvloop" if find_spec("uvloop") else "asyncio",
+        ws="none",
         log_config=None,
         access_log=False,
         server_header=False,

@@ -34,3 +34,27 @@ class HttpSettings(Section):
         description="How long requests in flight may take to finish after that.",
         examples=[25],
     )
+    header_bytes: int = Field(
+        default=32_768,
+        ge=1024,
+        le=1_048_576,
+        description="The most bytes of a request's line and headers.",
+        examples=[32768],
+    )
+    header_seconds: float = Field(
+        default=10,
+        gt=0,
+        le=300,
+        description="How long a client may take to send them.",
+        examples=[10],
+    )
+
+
+class TraceSettings(Section):
+    """Where traces go."""
+
+    endpoint: str | None = Field(
+        default=None,
+        description="The collector's URL for traces (OTLP over HTTP); without one there are none.",
+        examples=["http://127.0.0.1:4318/v1/traces"],
+    )
