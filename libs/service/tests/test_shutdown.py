@@ -17,18 +17,20 @@ import orjson
 import pytest
 
 # `/read` begins its answer and ends it when it has read a line from standard input; `/stuck` begins
-# one and never ends it; `/break` begins one and fails.
+# one and never ends it; `/break` begins one and fails. `/thread` blocks a thread for ever, `/loop`
+# the event loop, `/probe` what looks whether the service is ready.
 PROGRAM = """
-import asyncio, sys
+import asyncio, sys, threading
 from fastapi import APIRouter
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 from triptych.core.config import LogSettings
-from triptych.core.logging import configure_logging
+from triptych.core.logging import configure_logging, get_logger
+from triptych.service import server
 from triptych.service.app import create_app
-from triptych.service.server import serve
 from triptych.service.settings import HttpSettings
 
+log = get_logger("shelf")
 router = APIRouter()
 
 @router.get("/read")
@@ -52,9 +54,27 @@ async def break_() -> StreamingResponse:
         raise RuntimeError
     return StreamingResponse(parts())
 
+def block():
+    log.info("shelf.blocked")
+    threading.Event().wait()
+
+@router.get("/thread")
+def thread():
+    block()
+
+@router.get("/loop")
+async def loop():
+    block()
+
+@router.get("/probe")
+async def probe():
+    app.state.health.probes["shelf"] = block
+    await app.state.health.failures()
+
 configure_logging(LogSettings(format="json"))
 app = create_app(title="Shelf", description="", version="1", routers=[router], probes={})
-serve(app, HttpSettings.model_validate_json(sys.argv[1]), section="shelf")
+server.GRACE_SECONDS = float(sys.argv[2])
+server.serve(app, HttpSettings.model_validate_json(sys.argv[1]), section="shelf")
 """
 
 CUT_OFF = (httpx2.RemoteProtocolError, httpx2.ReadError)
@@ -105,13 +125,13 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     program = tmp_path / "program.py"
     program.write_text(PROGRAM, encoding="utf-8")
     with ExitStack() as stack:
-        yield lambda **settings: stack.enter_context(_serving(program, settings))
+        yield lambda grace=30, **settings: stack.enter_context(_serving(program, grace, settings))
 
 
 @contextmanager
-def _serving(program: Path, settings: dict[str, object]) -> Iterator[Server]:
+def _serving(program: Path, grace: float, settings: dict[str, object]) -> Iterator[Server]:
     with subprocess.Popen(
-        [sys.executable, str(program), orjson.dumps(settings).decode()],
+        [sys.executable, str(program), orjson.dumps(settings).decode(), str(grace)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -215,6 +235,20 @@ def test_a_request_that_never_ends_is_cut_off_at_the_deadline(serve: Serve) -> N
         with pytest.raises(CUT_OFF):
             next(parts)
     assert server.exit_code() == 0
+
+
+@pytest.mark.parametrize("what", ["thread", "loop", "probe"])
+def test_a_service_in_which_something_blocks_for_ever_is_ended(serve: Serve, what: str) -> None:
+    server = serve(grace=0.5, shutdown_seconds=1)
+    address = urlsplit(server.url)
+
+    with socket.create_connection((str(address.hostname), address.port or 0)) as connection:
+        connection.sendall(f"GET /{what} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        server.wait_for("shelf.blocked")
+        server.signal(signal.SIGTERM)
+
+        assert server.wait_for("http.deadline_missed")["seconds"] == 1.5
+        assert server.exit_code() == 1
 
 
 def test_an_answer_that_breaks_off_is_not_taken_for_a_whole_one(serve: Serve) -> None:

@@ -7,13 +7,17 @@ import ipaddress
 import os
 import signal
 import socket
+import threading
+import time
+from collections.abc import Mapping
 from importlib.util import find_spec
 from types import FrameType
+from typing import Final
 
 import uvicorn
 from fastapi import FastAPI
 
-from triptych.core.errors import Kind, TriptychError
+from triptych.core.errors import FAILURE, Kind, TriptychError
 from triptych.core.logging import get_logger
 from triptych.service.health import Health
 from triptych.service.protocol import guarded
@@ -22,6 +26,8 @@ from triptych.service.settings import HttpSettings
 log = get_logger(__name__)
 
 KEEP_ALIVE_SECONDS = 5
+GRACE_SECONDS: Final = 3.0
+"""How long the process may take to end after its requests have, or should have."""
 
 
 class CannotListen(TriptychError):
@@ -40,7 +46,8 @@ class OpenToTheNetwork(TriptychError):
 def serve(app: FastAPI, settings: HttpSettings, *, section: str) -> None:
     """Serve `app` until SIGTERM or SIGINT; then drain and return.
 
-    `section` names the service's settings, so that an error can say which variable to change.
+    `section` names the service's settings, so that an error can say which variable to change. The
+    signal also sets a deadline: when the process has not ended by then, it is ended with 1.
 
     Raises:
         CannotListen: the address is taken or forbidden.
@@ -61,7 +68,7 @@ def serve(app: FastAPI, settings: HttpSettings, *, section: str) -> None:
         timeout_graceful_shutdown=settings.shutdown_seconds,
     )
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-    server = _Server(config, app.state.health, settings.drain_seconds, url, section)
+    server = _Server(config, app.state.health, settings, {"url": url, "service": section})
     server.run(sockets=[listener])
     log.info("http.stopped", service=section)
 
@@ -98,25 +105,52 @@ def listen(settings: HttpSettings, *, section: str) -> socket.socket:
     return listener
 
 
+class _Deadline(threading.Thread):
+    """Ends the process, some time after `begin`, if it is still there.
+
+    A thread that blocks for ever would keep it, and no other thread can end that one.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(name="deadline", daemon=True)
+        self._seconds = seconds
+        self.begin = threading.Event()
+
+    def run(self) -> None:
+        self.begin.wait()
+        time.sleep(self._seconds)
+        log.critical("http.deadline_missed", seconds=self._seconds)
+        os._exit(FAILURE)
+
+
 class _Server(uvicorn.Server):
     """uvicorn, which says that it is draining before it stops, and exits with 0 after a signal."""
 
     def __init__(
-        self, config: uvicorn.Config, health: Health, drain_seconds: float, url: str, service: str
+        self,
+        config: uvicorn.Config,
+        health: Health,
+        settings: HttpSettings,
+        announcement: Mapping[str, str],
     ) -> None:
         super().__init__(config)
         self._health = health
-        self._drain_seconds = drain_seconds
-        self._announcement = {"url": url, "service": service}
+        self._drain_seconds = settings.drain_seconds
+        self._deadline = _Deadline(
+            settings.drain_seconds + settings.shutdown_seconds + GRACE_SECONDS
+        )
+        self._announcement = announcement
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._deadline.start()
         await super().startup(sockets)
         # Not before signals are handled: who reads this line may send one at once.
         log.info("http.listening", **self._announcement)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._deadline.begin.set()
         # The base class would raise the signal again at the end, and so not exit with 0.
         if self._health.draining or self._loop is None:
             self.force_exit = self.should_exit and sig == signal.SIGINT
