@@ -1,7 +1,7 @@
 """/livez tells of the process, /readyz of what it needs."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from triptych.core.errors import Kind, TriptychError
 from triptych.service.app import create_app
-from triptych.service.health import Probe
+from triptych.service.health import Note, Probe
 
 Serve = Callable[..., TestClient]
 
@@ -40,8 +40,10 @@ def serve() -> Iterator[Serve]:
     """Make a client of a service with these probes; what it logs goes nowhere."""
     clients = []
 
-    def make(**probes: Probe) -> TestClient:
-        app = create_app(title="Shelves", description="", version="1", routers=[], probes=probes)
+    def make(notes: Mapping[str, Note] | None = None, **probes: Probe) -> TestClient:
+        app = create_app(
+            title="Shelves", description="", version="1", routers=[], probes=probes, notes=notes
+        )
         clients.append(TestClient(app, raise_server_exceptions=False))
         return clients[-1]
 
@@ -59,7 +61,8 @@ def drain(client: TestClient) -> None:
 def test_a_service_is_ready_when_every_probe_passes(serve: Serve, probes: dict[str, Probe]) -> None:
     answer = serve(**probes).get("/readyz")
 
-    assert (answer.status_code, answer.json()) == (200, {"status": "ready", "failures": {}})
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ready", "failures": {}, "notes": {}}
 
 
 def test_a_service_without_a_thing_it_needs_is_not_ready_and_says_what_to_do(serve: Serve) -> None:
@@ -69,6 +72,7 @@ def test_a_service_without_a_thing_it_needs_is_not_ready_and_says_what_to_do(ser
     assert answer.json() == {
         "status": "failing",
         "failures": {"shelf": "The shelf has gone: shelf 'blue'. Look behind the door."},
+        "notes": {},
     }
 
 
@@ -127,6 +131,31 @@ def test_a_service_that_drains_is_not_ready_though_every_probe_passes(serve: Ser
     answer = client.get("/readyz")
 
     assert (answer.status_code, answer.json()["status"]) == (503, "draining")
+
+
+@pytest.mark.parametrize(
+    ("probe", "draining", "status"),
+    [(passing, False, 200), (away, False, 503), (passing, True, 503)],
+)
+def test_a_note_is_told_whether_the_service_is_ready_or_not(
+    serve: Serve, probe: Probe, draining: bool, status: int
+) -> None:
+    client = serve({"labels": lambda: "They are old.", "lamps": lambda: None}, shelf=probe)
+    if draining:
+        drain(client)
+
+    answer = client.get("/readyz")
+
+    assert (answer.status_code, answer.json()["notes"]) == (status, {"labels": "They are old."})
+
+
+def test_a_note_that_fails_does_not_make_the_service_unready(serve: Serve) -> None:
+    def fail() -> str:
+        raise ValueError("canary")
+
+    answer = serve({"labels": fail}).get("/readyz")
+
+    assert (answer.status_code, answer.json()["notes"]) == (200, {"labels": "ValueError"})
 
 
 @pytest.mark.parametrize("draining", [False, True])

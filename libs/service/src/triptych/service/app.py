@@ -10,24 +10,26 @@ from prometheus_client import (
     generate_latest,
 )
 
-from triptych.service.health import Health, Probe, health_routes
+from triptych.service.docs import docs_routes
+from triptych.service.health import Health, Note, Probe, health_routes
 from triptych.service.middleware import Requests
 from triptych.service.problems import ANY_PROBLEM, answer_with_problems
 
 
-def create_app(
+def create_app(  # noqa: PLR0913  # each has its name where it is called
     *,
     title: str,
     description: str,
     version: str,
     routers: Iterable[APIRouter],
     probes: Mapping[str, Probe],
+    notes: Mapping[str, Note] | None = None,
     registry: CollectorRegistry | None = None,
 ) -> FastAPI:
     """A FastAPI application with problem details, request ids, health and metrics.
 
-    `probes` decide over `/readyz`; what is counted in `registry` appears at `/metrics`. The state
-    of its health is `app.state.health`.
+    `probes` decide over `/readyz`, where `notes` are told, too; what is counted in `registry`
+    appears at `/metrics`. The state of its health is `app.state.health`.
     """
     registry = registry or CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -36,10 +38,14 @@ def create_app(
         description=description,
         version=version,
         responses={"default": ANY_PROBLEM},
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
     )
-    app.state.health = Health(probes)
+    app.state.health = Health(probes, notes or {})
     answer_with_problems(app)
     app.add_middleware(Requests, registry=registry)
+    app.include_router(docs_routes(title))
     app.include_router(health_routes(app.state.health))
     for router in routers:
         app.include_router(router)

@@ -17,6 +17,10 @@ log = get_logger(__name__)
 Probe: TypeAlias = Callable[[], object]
 """Touches one dependency; raises when it is away. It may block."""
 
+Note: TypeAlias = Callable[[], str | None]
+"""Says what somebody should know of a part that works less well than it could, or None. It must
+not block."""
+
 PROBE_SECONDS: Final = 2.0
 
 
@@ -25,6 +29,7 @@ class Health:
     """The state of a service: it is ready when every probe passes and it is not draining."""
 
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    notes: Mapping[str, Note] = field(default_factory=dict)
     draining: bool = False
     _running: dict[str, "asyncio.Future[object]"] = field(default_factory=dict)
 
@@ -33,6 +38,18 @@ class Health:
         names = list(self.probes)
         found = await asyncio.gather(*(self._failure(name) for name in names))
         return {name: why for name, why in zip(names, found, strict=True) if why}
+
+    def told(self) -> dict[str, str]:
+        """What there is to know, by the note's name; it does not make the service unready."""
+        told = {name: self._note(name) for name in self.notes}
+        return {name: text for name, text in told.items() if text}
+
+    def _note(self, name: str) -> str | None:
+        try:
+            return self.notes[name]()
+        except Exception as error:  # a note is no reason to fail
+            log.warning("note.failed", note=name, exc_info=error)
+            return type(error).__name__
 
     async def _failure(self, name: str) -> str | None:
         try:
@@ -71,10 +88,9 @@ def health_routes(health: Health) -> APIRouter:
         responses={503: {"description": "A dependency is away, or the service is stopping."}},
     )
     async def readyz() -> JSONResponse:
-        if health.draining:
-            return JSONResponse({"status": "draining", "failures": {}}, 503)
-        failures = await health.failures()
-        status = "failing" if failures else "ready"
-        return JSONResponse({"status": status, "failures": failures}, 503 if failures else 200)
+        failures = {} if health.draining else await health.failures()
+        status = "draining" if health.draining else "failing" if failures else "ready"
+        body = {"status": status, "failures": failures, "notes": health.told()}
+        return JSONResponse(body, 200 if status == "ready" else 503)
 
     return router
