@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import errno
+import gc
 import ipaddress
 import os
 import signal
@@ -26,6 +27,7 @@ from triptych.service.settings import HttpSettings
 log = get_logger(__name__)
 
 KEEP_ALIVE_SECONDS = 5
+GARBAGE_THRESHOLD: Final = 20_000  # objects; 700 is Python's own
 GRACE_SECONDS: Final = 3.0
 """How long the process may take to end after its requests have, or should have."""
 
@@ -69,8 +71,20 @@ def serve(app: FastAPI, settings: HttpSettings, *, section: str) -> None:
     )
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     server = _Server(config, app.state.health, settings, {"url": url, "service": section})
+    _settle_garbage()
     server.run(sockets=[listener])
     log.info("http.stopped", service=section)
+
+
+def _settle_garbage() -> None:
+    """Keep the collector of cycles off what lives as long as the service, and from coming often.
+
+    With its usual thresholds it walks through all modules again and again while requests are under
+    way, which was a sixth of all time. Requests make next to no cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
 def listen(settings: HttpSettings, *, section: str) -> socket.socket:

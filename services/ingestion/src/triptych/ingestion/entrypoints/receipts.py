@@ -1,9 +1,9 @@
 """What a request's events are answered: one outcome for each."""
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final
 
 import orjson
 from pydantic import BaseModel, Field
@@ -55,7 +55,7 @@ class ReceiptWriter:
 
     minimal: bool = False
     """Whether to tell only of what was refused (RFC 7240, 4.2)."""
-    counts: Counter[Status] = field(default_factory=Counter)
+    counts: dict[Status, int] = field(default_factory=lambda: dict.fromkeys(Status, 0))
     _index: int = 0
     _told: list[bytes] = field(default_factory=list)
 
@@ -74,9 +74,20 @@ class ReceiptWriter:
 
     def answer(self) -> Answer:
         """The whole receipt: 200 when nothing was refused, 207 when some was, 422 when all was."""
-        counts = orjson.dumps({status.value: self.counts[status] for status in Status})
-        body = b'%b,"outcomes":[%b]}' % (counts[:-1], b",".join(self._told))
-        return Answer(_status(self.counts), body)
+        body = _RECEIPT % (*self.counts.values(), b",".join(self._told))
+        return Answer(self._status(), body)
+
+    def _status(self) -> HTTPStatus:
+        refused = self.counts[Status.CONFLICT] + self.counts[Status.REJECTED]
+        if not refused:
+            return HTTPStatus.OK
+        all_were = refused == self._index
+        return HTTPStatus.UNPROCESSABLE_ENTITY if all_were else HTTPStatus.MULTI_STATUS
+
+
+_RECEIPT: Final = b"{%b}" % b",".join(
+    [*(b'"%b":%%d' % status.value.encode() for status in Status), b'"outcomes":[%b]']
+)
 
 
 def outcome_body(outcome: Outcome, index: int) -> dict[str, object]:
@@ -93,10 +104,3 @@ def outcome_body(outcome: Outcome, index: int) -> dict[str, object]:
             for v in outcome.violations
         ],
     }
-
-
-def _status(counts: Counter[Status]) -> HTTPStatus:
-    refused = counts[Status.CONFLICT] + counts[Status.REJECTED]
-    if not refused:
-        return HTTPStatus.OK
-    return HTTPStatus.UNPROCESSABLE_ENTITY if refused == counts.total() else HTTPStatus.MULTI_STATUS

@@ -13,7 +13,8 @@ from triptych.ingestion.wiring import opened
 
 def migrate(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit with 1 if there is something to do.")
+        bool,
+        typer.Option("--check", help="Change nothing; exit with 1 if there is something to do."),
     ] = False,
 ) -> None:
     """Bring the database's tables to this release, in one transaction. Make a backup before."""

@@ -1,7 +1,6 @@
 """What ingestion measures, for Prometheus. Labels are bounded: types are those with contracts."""
 
-from collections import Counter as Counts
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -49,15 +48,18 @@ class Measurements:
     def answered(self, outcomes: Collection[Outcome], known_types: Collection[str]) -> None:
         """Count what became of a request's events."""
         self.batches.observe(len(outcomes))
-        for (type_, status), number in self._count(outcomes, known_types).items():
-            child = self._children.get((type_, status))
-            if child is None:
-                child = self.events.labels(type_, status.value)
-                self._children[type_, status] = child
-            child.inc(number)
         for outcome in outcomes:
+            type_ = outcome.type if outcome.type in known_types else OTHER
+            self._child(type_ or OTHER, outcome.status).inc()
             if outcome.reason is not None:
                 self.rejections.labels(outcome.reason.value).inc()
+
+    def _child(self, type_: str, status: Status) -> Counter:
+        """The counter of these labels: looking it up is dearer than counting."""
+        child = self._children.get((type_, status))
+        if child is None:
+            child = self._children[type_, status] = self.events.labels(type_, status.value)
+        return child
 
     def watch(self, queue: Queue) -> None:
         """Measure how much waits to be stored."""
@@ -68,14 +70,3 @@ class Measurements:
         """Count a commit."""
         self.groups.observe(events)
         self.commits.observe(seconds)
-
-    def _count(
-        self, outcomes: Iterable[Outcome], known_types: Collection[str]
-    ) -> Counts[tuple[str, Status]]:
-        return Counts(
-            (
-                outcome.type if outcome.type and outcome.type in known_types else OTHER,
-                outcome.status,
-            )
-            for outcome in outcomes
-        )
