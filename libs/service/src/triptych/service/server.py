@@ -42,10 +42,10 @@ class OpenToTheNetwork(TriptychError):
     """Without API keys a service listens on loopback only."""
 
     kind = Kind.INVALID
-    hint = "Listen on 127.0.0.1, and put what authenticates in front of it."
+    hint = "Make a key first (ingestion keys create), or listen on 127.0.0.1."
 
 
-def serve(app: FastAPI, settings: HttpSettings, *, section: str) -> None:
+def serve(app: FastAPI, settings: HttpSettings, *, section: str, keys: bool = False) -> None:
     """Serve `app` until SIGTERM or SIGINT; then drain and return.
 
     `section` names the service's settings, so that an error can say which variable to change. The
@@ -55,7 +55,7 @@ def serve(app: FastAPI, settings: HttpSettings, *, section: str) -> None:
         CannotListen: the address is taken or forbidden.
         OpenToTheNetwork: the address is not loopback.
     """
-    listener = listen(settings, section=section)
+    listener = listen(settings, section=section, keys=keys)
     host, port = listener.getsockname()[:2]
     config = uvicorn.Config(
         app,
@@ -87,8 +87,10 @@ def _settle_garbage() -> None:
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 50)
 
 
-def listen(settings: HttpSettings, *, section: str) -> socket.socket:
+def listen(settings: HttpSettings, *, section: str, keys: bool = False) -> socket.socket:
     """A socket that is bound to the settings' address and listens.
+
+    `keys` says that nobody gets in without a key: without them it has to be loopback.
 
     Raises:
         CannotListen: the address is taken or forbidden.
@@ -102,7 +104,7 @@ def listen(settings: HttpSettings, *, section: str) -> socket.socket:
         )[0]
     except (socket.gaierror, UnicodeError) as error:
         raise CannotListen(f"{where}: {error}", hint=f"Set {prefix}HOST.") from None
-    if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
+    if not keys and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
         raise OpenToTheNetwork(f"{prefix}HOST is {settings.host!r}")
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

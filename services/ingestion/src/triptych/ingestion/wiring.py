@@ -19,10 +19,12 @@ from triptych.ingestion.application.replay import Replay
 from triptych.ingestion.domain.admission import EventLimits
 from triptych.ingestion.infrastructure.answers import SqlAnswers
 from triptych.ingestion.infrastructure.contracts import ContractFolder
+from triptych.ingestion.infrastructure.keys import SqlKeys
 from triptych.ingestion.infrastructure.measurements import Measurements
 from triptych.ingestion.infrastructure.rejections import SqlRejections
 from triptych.ingestion.infrastructure.store import SqlStore
 from triptych.ingestion.settings import IngestionSettings
+from triptych.service.access import KeyRing
 
 ANSWER_LEASE: Final = timedelta(minutes=1)
 """A request that died before its answer frees its idempotency key after so long."""
@@ -44,6 +46,7 @@ class Ingestion:
     registry: CollectorRegistry
     measurements: Measurements
     cursor_secret: bytes
+    keys: KeyRing
 
 
 @contextmanager
@@ -83,6 +86,7 @@ def wire(settings: IngestionSettings) -> Iterator[Ingestion]:
             registry=registry,
             measurements=measurements,
             cursor_secret=store.secret("cursor"),
+            keys=KeyRing(SqlKeys(store.engine), clock),
         )
 
 

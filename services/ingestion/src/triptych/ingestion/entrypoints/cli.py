@@ -16,6 +16,9 @@ from triptych.ingestion.domain.admission import Candidate
 from triptych.ingestion.domain.mapping import EventMapping
 from triptych.ingestion.domain.outcome import Status
 from triptych.ingestion.entrypoints.http import create_ingestion
+from triptych.ingestion.entrypoints.keys_cli import keys_cli
+from triptych.ingestion.entrypoints.reloading import reloading
+from triptych.ingestion.entrypoints.store_cli import migrate, prune
 from triptych.ingestion.infrastructure.files import InputFile, open_input, read_csv, read_ndjson
 from triptych.ingestion.settings import IngestionSettings
 from triptych.ingestion.wiring import wire
@@ -43,8 +46,19 @@ def serve() -> None:
     """Listen for events at POST /v1/events, until SIGTERM or Ctrl-C."""
     settings = IngestionSettings.load()
     configure_logging(settings.log)
-    with wire(settings) as ingestion:
-        serve_http(create_ingestion(ingestion), settings.ingestion, section="ingestion")
+    with (
+        wire(settings) as ingestion,
+        ingestion.keys.kept_fresh(),
+        reloading(ingestion.contracts, settings.contracts.reload_seconds),
+    ):
+        app = create_ingestion(ingestion)
+        keys = ingestion.keys.required
+        serve_http(app, settings.ingestion, section="ingestion", keys=keys)
+
+
+cli.command()(migrate)
+cli.command()(prune)
+cli.add_typer(keys_cli, name="keys")
 
 
 @cli.command()

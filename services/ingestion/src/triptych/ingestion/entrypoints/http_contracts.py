@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from triptych.core.domain.contract import Contract
 from triptych.core.errors import Kind, TriptychError
 from triptych.ingestion.entrypoints import openapi
 from triptych.ingestion.wiring import Ingestion
+from triptych.service.access import require
+from triptych.service.keys import Scope
 
 
 class NoSuchContract(TriptychError):
@@ -50,7 +52,8 @@ class ContractVersions(BaseModel):
 
 def contract_routes(ingestion: Ingestion) -> APIRouter:
     """`/v1/contracts` and what is below it."""
-    router = APIRouter(prefix="/v1/contracts", tags=["contracts"])
+    reader = Depends(require(ingestion.keys, Scope.READ))
+    router = APIRouter(prefix="/v1/contracts", tags=["contracts"], dependencies=[reader])
 
     @router.get(
         "",

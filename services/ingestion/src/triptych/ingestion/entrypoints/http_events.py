@@ -7,7 +7,7 @@ from typing import Annotated, Final
 from urllib.parse import unquote
 
 import orjson
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Depends, Header, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from triptych.core.errors import Kind, TriptychError
@@ -28,7 +28,9 @@ from triptych.ingestion.entrypoints.cloudevents import (
 from triptych.ingestion.entrypoints.receipts import Receipt, ReceiptWriter
 from triptych.ingestion.settings import WebhookSettings
 from triptych.ingestion.wiring import Ingestion
+from triptych.service.access import Caller, require
 from triptych.service.body import read_body, stream_body
+from triptych.service.keys import Scope
 from triptych.service.negotiation import choose, prefers_minimal
 
 JSON: Final = "application/json"
@@ -67,6 +69,10 @@ def event_routes(ingestion: Ingestion) -> APIRouter:
     router = APIRouter(prefix="/v1/events", tags=["events"])
     door = EventDoor(ingestion)
     webhook = ingestion.settings.webhook
+    Writer = Annotated[  # noqa: N806  # a type
+        Caller, Depends(require(ingestion.keys, Scope.WRITE))
+    ]
+    reader = Depends(require(ingestion.keys, Scope.READ))
 
     @router.post(
         "",
@@ -75,10 +81,10 @@ def event_routes(ingestion: Ingestion) -> APIRouter:
         responses=openapi.RECEIPTS,
         openapi_extra=openapi.POST_EVENTS,
     )
-    async def post_events(request: Request) -> Response:
+    async def post_events(request: Request, caller: Writer) -> Response:
         choose(request.headers.get("accept"), [JSON])
         minimal = prefers_minimal(request.headers)
-        answer = await door.answer(request, minimal=minimal)
+        answer = await door.answer(request, caller, minimal=minimal)
         headers = {"Preference-Applied": "return=minimal"} if minimal else None
         return Response(answer.body, answer.status, headers, JSON)
 
@@ -98,6 +104,7 @@ def event_routes(ingestion: Ingestion) -> APIRouter:
         summary="An event that was accepted.",
         response_class=Response,
         responses=openapi.EVENT,
+        dependencies=[reader],
     )
     async def get_event(
         request: Request, source: str, id: str  # noqa: A002  # its name
@@ -121,7 +128,7 @@ class EventDoor:
 
     ingestion: Ingestion
 
-    async def answer(self, request: Request, *, minimal: bool) -> Answer:
+    async def answer(self, request: Request, caller: Caller, *, minimal: bool) -> Answer:
         """What becomes of a request's events."""
         how = mode(request.headers.get("content-type", ""), request.headers.raw)
         key = request.headers.get("idempotency-key")
@@ -129,19 +136,19 @@ class EventDoor:
         if how is Mode.STREAMED:
             if key is not None:
                 raise WrongIdempotencyKey(f"of a request with {NDJSON}")
-            return await self._stream(request, writer)
+            return await self._stream(request, caller, writer)
         limits = self.ingestion.settings.limits
         body = await read_body(request, limit=limits.body_bytes, seconds=limits.body_seconds)
         if key is None:
-            return await self._take(request, how, body, writer)
+            return await self._take(request, caller, how, body, writer)
 
         async def answer() -> Answer:
-            return await self._take(request, how, body, writer)
+            return await self._take(request, caller, how, body, writer)
 
-        return await self._once(request, key, body, answer)
+        return await self._once(request, caller, key, body, answer)
 
     async def _take(
-        self, request: Request, how: Mode, body: bytes, writer: ReceiptWriter
+        self, request: Request, caller: Caller, how: Mode, body: bytes, writer: ReceiptWriter
     ) -> Answer:
         match how:
             case Mode.STRUCTURED:
@@ -153,7 +160,7 @@ class EventDoor:
         most = self.ingestion.settings.limits.batch_events
         if len(candidates) > most:
             raise BatchTooLarge(f"{len(candidates)} events; at most {most} are allowed")
-        writer.add(await self._ingest(candidates))
+        writer.add(await self._ingest(candidates, caller))
         return writer.answer()
 
     async def _batch(self, body: bytes) -> list[Candidate]:
@@ -161,7 +168,7 @@ class EventDoor:
             return batched(body, self.ingestion.event_limits)
         return await run_in_threadpool(batched, body, self.ingestion.event_limits)
 
-    async def _stream(self, request: Request, writer: ReceiptWriter) -> Answer:
+    async def _stream(self, request: Request, caller: Caller, writer: ReceiptWriter) -> Answer:
         """Events are stored while the rest of them is still on its way."""
         limits = self.ingestion.settings.limits
         chunks = stream_body(request, limit=limits.stream_bytes, seconds=limits.stream_seconds)
@@ -170,23 +177,28 @@ class EventDoor:
                 raise BatchTooLarge(
                     f"more than {limits.stream_events} events; the first {writer.events} were taken"
                 )
-            writer.add(await self._ingest(candidates))
+            writer.add(await self._ingest(candidates, caller))
         return writer.answer()
 
-    async def _ingest(self, candidates: Sequence[Candidate]) -> list[Outcome]:
-        outcomes = await self.ingestion.ingest(candidates)
+    async def _ingest(self, candidates: Sequence[Candidate], caller: Caller) -> list[Outcome]:
+        outcomes = await self.ingestion.ingest(candidates, caller.may_send)
         known = self.ingestion.contracts.current()
         self.ingestion.measurements.answered(outcomes, known)
         return outcomes
 
     async def _once(
-        self, request: Request, key: str, body: bytes, answer: Callable[[], Awaitable[Answer]]
+        self,
+        request: Request,
+        caller: Caller,
+        key: str,
+        body: bytes,
+        answer: Callable[[], Awaitable[Answer]],
     ) -> Answer:
         if not 1 <= len(key) <= MAX_KEY:
             raise WrongIdempotencyKey(f"it has {len(key)} characters")
         told = [value for name, value in request.headers.raw if _matters(name)]
         digest = hashlib.sha256(b"\n".join([*told, body])).digest()
-        keyed = KeyedRequest(hashlib.sha256(key.encode()).digest(), digest)
+        keyed = KeyedRequest(hashlib.sha256(f"{caller.name}\n{key}".encode()).digest(), digest)
         return await self.ingestion.once(keyed, answer)
 
 

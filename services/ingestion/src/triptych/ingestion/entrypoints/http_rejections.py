@@ -20,6 +20,8 @@ from triptych.ingestion.domain.outcome import Outcome
 from triptych.ingestion.entrypoints import openapi
 from triptych.ingestion.entrypoints.receipts import OutcomeBody, ViolationBody, outcome_body
 from triptych.ingestion.wiring import Ingestion
+from triptych.service.access import require
+from triptych.service.keys import Scope
 
 
 class WrongCursor(TriptychError):
@@ -87,6 +89,8 @@ After = Annotated[str | None, Query(description="`next` of the page before.")]
 
 def rejection_routes(ingestion: Ingestion) -> APIRouter:
     """`/v1/rejections` and what is below it."""
+    reader = Depends(require(ingestion.keys, Scope.READ))
+    admin = Depends(require(ingestion.keys, Scope.ADMIN))
     router = APIRouter(prefix="/v1/rejections", tags=["rejections"])
 
     cursors = Cursors(ingestion.cursor_secret)
@@ -94,6 +98,7 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
     @router.get(
         "",
         summary="What was refused, the newest first.",
+        dependencies=[reader],
         responses={
             200: openapi.json_answer(
                 "A page.", {"rejections": [openapi.REJECTION_EXAMPLE], "next": None}
@@ -113,6 +118,7 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
     @router.get(
         "/{id}",
         summary="One rejection.",
+        dependencies=[reader],
         responses={200: openapi.json_answer("The rejection.", openapi.REJECTION_EXAMPLE)},
     )
     async def get_rejection(id: int) -> RejectionBody:  # noqa: A002  # its name
@@ -124,6 +130,7 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
     @router.post(
         "/{id}/replay",
         summary="Let one rejection come again.",
+        dependencies=[admin],
         responses={200: openapi.json_answer("What became of it.", openapi.OUTCOME_EXAMPLE)},
     )
     async def replay_one(id: int) -> OutcomeBody:  # noqa: A002  # its name
@@ -133,6 +140,7 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
     @router.post(
         "/replay",
         summary="Let many rejections come again, the newest first.",
+        dependencies=[admin],
         responses={
             200: openapi.json_answer(
                 "What became of them.",

@@ -30,6 +30,18 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(32), nullable=False),
         sa.Column("at", sa.DateTime, nullable=False),
     )
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.Column("scopes", sa.JSON, nullable=False),
+        sa.Column("digest", sa.LargeBinary(32), nullable=False),
+        sa.Column("created_at", sa.DateTime, nullable=False),
+        sa.Column("expires_at", sa.DateTime),
+        sa.Column("revoked_at", sa.DateTime),
+        sa.Column("event_types", sa.JSON, nullable=False),
+        sa.Column("last_used_at", sa.DateTime),
+    )
     table = op.create_table(
         "secrets",
         sa.Column("name", sa.Text, primary_key=True),

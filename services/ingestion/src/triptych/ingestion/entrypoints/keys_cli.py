@@ -1,0 +1,133 @@
+"""The door for whoever gives out keys: `ingestion keys …`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from triptych.core.documents import nearest
+from triptych.core.errors import Kind, TriptychError
+from triptych.core.logging import configure_logging
+from triptych.ingestion.entrypoints.durations import parse_duration
+from triptych.ingestion.infrastructure.keys import SqlKeys
+from triptych.ingestion.settings import IngestionSettings
+from triptych.ingestion.wiring import opened
+from triptych.service.keys import ApiKey, Scope, mint, rotate
+
+keys_cli = typer.Typer(help="Who may do what: API keys.", no_args_is_help=True)
+
+
+class UnknownKey(TriptychError):
+    """There is no key of this id."""
+
+    kind = Kind.NOT_FOUND
+    hint = "See: ingestion keys list."
+
+
+@keys_cli.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the key is for.")],
+    scope: Annotated[list[Scope], typer.Option(help="What it may do; several are possible.")],
+    type: Annotated[  # noqa: A002  # the option's name
+        list[str] | None, typer.Option(help="Events that it may send, such as shop.*; else all.")
+    ] = None,
+    expires_in: Annotated[str | None, typer.Option(help="Such as 90d; else never.")] = None,
+) -> None:
+    """Make a key, and print it. Nobody sees it again: only a hash of it is kept."""
+    now = datetime.now(UTC)
+    expires_at = now + parse_duration(expires_in) if expires_in else None
+    with _keys() as keys:
+        key, text = mint(name, scope, now=now, expires_at=expires_at, event_types=type or ())
+        keys.add(key)
+    _print_once(key, text)
+
+
+@keys_cli.command("list")
+def list_keys(
+    json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
+) -> None:
+    """List all keys that were ever made; never their secrets."""
+    now = datetime.now(UTC)
+    with _keys() as keys:
+        found = [_described(key, now) for key in keys.all()]
+    if json:
+        for described in found:
+            typer.echo(orjson.dumps(described))
+        return
+    table = Table(*_COLUMNS)
+    for described in found:
+        table.add_row(*(described[column] or "" for column in _COLUMNS))
+    Console().print(table)
+
+
+@keys_cli.command()
+def revoke(id: str) -> None:  # noqa: A002  # the argument's name
+    """End a key. Services refuse it within five seconds."""
+    with _keys() as keys:
+        if not keys.revoke(id, datetime.now(UTC)):
+            raise _unknown(id, keys)
+    typer.echo(f"{id} is revoked.", err=True)
+
+
+@keys_cli.command("rotate")
+def rotate_key(
+    id: str,  # noqa: A002  # the argument's name
+    grace: Annotated[str, typer.Option(help="How long the old key still works.")] = "1h",
+) -> None:
+    """Make a key with the same rights, print it, and let the old one end."""
+    now = datetime.now(UTC)
+    ends = now + parse_duration(grace)
+    with _keys() as keys:
+        old = next((key for key in keys.all() if key.id == id), None)
+        if old is None:
+            raise _unknown(id, keys)
+        new, text = rotate(old, now=now)
+        keys.add(new)
+        keys.expire(id, ends)
+    typer.echo(f"{id} ends at {ends:%Y-%m-%d %H:%M:%S} UTC.", err=True)
+    _print_once(new, text)
+
+
+_COLUMNS = ("id", "name", "scopes", "types", "created", "expires", "last used", "state")
+
+
+@contextmanager
+def _keys() -> Iterator[SqlKeys]:
+    settings = IngestionSettings.load()
+    configure_logging(settings.log)
+    with opened(settings) as store:
+        store.prepare()
+        yield SqlKeys(store.engine)
+
+
+def _print_once(key: ApiKey, text: str) -> None:
+    scopes = ", ".join(sorted(key.scopes))
+    typer.echo(f"{key.id} ({key.name}) may {scopes}. Keep this, it is not shown again:", err=True)
+    typer.echo(text)
+
+
+def _unknown(id_: str, keys: SqlKeys) -> UnknownKey:
+    return UnknownKey(f"{id_!r}: {nearest(id_, [key.id for key in keys.all()])}")
+
+
+def _described(key: ApiKey, now: datetime) -> dict[str, str | None]:
+    state = "active" if key.active(now) else "revoked" if key.revoked_at else "expired"
+    return {
+        "id": key.id,
+        "name": key.name,
+        "scopes": " ".join(sorted(key.scopes)),
+        "types": " ".join(key.event_types) or "all",
+        "created": _moment(key.created_at),
+        "expires": _moment(key.expires_at),
+        "last used": _moment(key.last_used_at),
+        "state": state,
+    }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z") if at else None
