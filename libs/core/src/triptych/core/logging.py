@@ -34,6 +34,7 @@ _SECRET_KEY = re.compile(
 )
 # Everything between the scheme and the last @ of the authority: a password may hold : and /.
 _USER_INFO = re.compile(r"(?<=://)(?:[^\s/]*|[^\s/:]*:[^\s@]*)(?=@)")
+_PLAIN: Final = frozenset({type(None), bool, int, float})
 _DEEPEST = 20  # levels: deeper than any field that is worth logging
 
 
@@ -123,15 +124,12 @@ class _CleanArguments(logging.Filter):
 def _is_secret(key: object) -> bool:
     if isinstance(key, bytes):
         key = key.decode("latin-1")
-    return isinstance(key, str) and _names_secret(key)
+    return isinstance(key, str) and _is_secret_name(key)
 
 
-@lru_cache(maxsize=1024)  # the names of fields are few, and on every line
-def _names_secret(key: str) -> bool:
-    return bool(_SECRET_KEY.search(re.sub("[-. ]", "_", key)))
-
-
-_HARMLESS: Final = frozenset({type(None), bool, int, float})
+@lru_cache(maxsize=1024)  # a few names are on every line
+def _is_secret_name(name: str) -> bool:
+    return bool(_SECRET_KEY.search(re.sub("[-. ]", "_", name)))
 
 
 def _clean(value: object, above: frozenset[int] = frozenset()) -> object:
@@ -139,8 +137,8 @@ def _clean(value: object, above: frozenset[int] = frozenset()) -> object:
 
     `above` are the identities of the values that hold this one: nothing is followed in circles.
     """
-    if type(value) in _HARMLESS or (type(value) is str and "://" not in value):
-        return value  # which is what most are
+    if type(value) in _PLAIN or (type(value) is str and "://" not in value):
+        return value  # nearly all fields are so, and this is on every line's way
     if len(above) > _DEEPEST or id(value) in above:
         return "…"
     within = above | {id(value)}
@@ -151,7 +149,7 @@ def _clean(value: object, above: frozenset[int] = frozenset()) -> object:
             return REDACTED
         case str():
             return _USER_INFO.sub(REDACTED, value)
-        case bool() | int() | float():
+        case None | bool() | int() | float():
             return value
         case bytes() | bytearray() | memoryview():
             return f"<{len(value)} bytes>"  # context, not blobs

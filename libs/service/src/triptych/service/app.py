@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from fastapi import APIRouter, FastAPI, Response
+from opentelemetry.trace import TracerProvider
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -25,11 +26,13 @@ def create_app(  # noqa: PLR0913  # each has its name where it is called
     probes: Mapping[str, Probe],
     notes: Mapping[str, Note] | None = None,
     registry: CollectorRegistry | None = None,
+    tracer_provider: TracerProvider | None = None,
 ) -> FastAPI:
     """A FastAPI application with problem details, request ids, health and metrics.
 
     `probes` decide over `/readyz`, where `notes` are told, too; what is counted in `registry`
-    appears at `/metrics`. The state of its health is `app.state.health`.
+    appears at `/metrics`. Spans go to `tracer_provider`, or to the process's (`configure_tracing`).
+    The state of its health is `app.state.health`.
     """
     registry = registry or CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -44,7 +47,7 @@ def create_app(  # noqa: PLR0913  # each has its name where it is called
     )
     app.state.health = Health(probes, notes or {})
     answer_with_problems(app)
-    app.add_middleware(Requests, registry=registry)
+    app.add_middleware(Requests, registry=registry, tracer_provider=tracer_provider)
     app.include_router(docs_routes(title))
     app.include_router(health_routes(app.state.health))
     for router in routers:
