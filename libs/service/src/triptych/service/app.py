@@ -1,8 +1,8 @@
 """Build the application of a service: its routes on the common chassis."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
-from fastapi import APIRouter, FastAPI, Response
+from fastapi import APIRouter, Depends, FastAPI, Response
 from opentelemetry.trace import TracerProvider
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -11,6 +11,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from triptych.service.access import Requirement
 from triptych.service.docs import docs_routes
 from triptych.service.health import Health, Note, Probe, health_routes
 from triptych.service.middleware import Requests
@@ -27,12 +28,15 @@ def create_app(  # noqa: PLR0913  # each has its name where it is called
     notes: Mapping[str, Note] | None = None,
     registry: CollectorRegistry | None = None,
     tracer_provider: TracerProvider | None = None,
+    quiet: Collection[str] = (),
+    reader: Requirement | None = None,
 ) -> FastAPI:
     """A FastAPI application with problem details, request ids, health and metrics.
 
     `probes` decide over `/readyz`, where `notes` are told, too; what is counted in `registry`
     appears at `/metrics`. Spans go to `tracer_provider`, or to the process's (`configure_tracing`).
-    The state of its health is `app.state.health`.
+    What goes well on the routes in `quiet` is not logged; `reader` is what `/metrics` asks of who
+    reads them. The state of its health is `app.state.health`.
     """
     registry = registry or CollectorRegistry()
     ProcessCollector(registry=registry)
@@ -47,13 +51,18 @@ def create_app(  # noqa: PLR0913  # each has its name where it is called
     )
     app.state.health = Health(probes, notes or {})
     answer_with_problems(app)
-    app.add_middleware(Requests, registry=registry, tracer_provider=tracer_provider)
+    app.add_middleware(
+        Requests, registry=registry, tracer_provider=tracer_provider, quiet=quiet
+    )
     app.include_router(docs_routes(title))
     app.include_router(health_routes(app.state.health))
     for router in routers:
         app.include_router(router)
+    readers = [Depends(reader)] if reader else []
 
-    @app.get("/metrics", tags=["health"], summary="Measurements for Prometheus.")
+    @app.get(
+        "/metrics", tags=["health"], summary="Measurements for Prometheus.", dependencies=readers
+    )
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 

@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -31,6 +32,7 @@ class Requests:
     The request's id is the client's `X-Request-ID` when that is sane, else a new one; the trace's
     is taken from `traceparent` (W3C Trace Context). Both stand on every line of the log. Where
     there is a provider of spans, each request is one, but for those that machines make all day.
+    What goes well (200) on the routes in `quiet` is counted, and logged for debugging only.
     """
 
     def __init__(
@@ -38,8 +40,10 @@ class Requests:
         app: ASGIApp,
         registry: CollectorRegistry,
         tracer_provider: TracerProvider | None = None,
+        quiet: Collection[str] = (),
     ) -> None:
         self.app = app
+        self._quiet = frozenset(quiet)
         self.requests = Counter(
             "http_requests", "Requests answered.", ["method", "route", "status"], registry=registry
         )
@@ -105,7 +109,8 @@ class Requests:
         histogram.observe(seconds)
         if span.is_recording():
             _describe(span, scope, method, route, status)
-        level = self._log.debug if scope["path"] in _QUIET else self._log.info
+        quiet = scope["path"] in _QUIET or (status == HTTPStatus.OK and route in self._quiet)
+        level = self._log.debug if quiet else self._log.info
         level(
             "http.request",
             method=scope["method"],

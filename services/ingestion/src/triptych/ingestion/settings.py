@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 
 from triptych.core.config import Section, Settings
-from triptych.service.settings import HttpSettings
+from triptych.service.settings import HttpSettings, TraceSettings
 
 
 class LimitSettings(Section):
@@ -135,3 +135,4 @@ class IngestionSettings(Settings):
     contracts: ContractSettings = ContractSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     webhook: WebhookSettings = WebhookSettings()
+    traces: TraceSettings = TraceSettings()

@@ -23,6 +23,7 @@ from triptych.ingestion.infrastructure.files import InputFile, open_input, read_
 from triptych.ingestion.settings import IngestionSettings
 from triptych.ingestion.wiring import wire
 from triptych.service.server import serve as serve_http
+from triptych.service.tracing import configure_tracing
 
 cli = typer.Typer(
     name="ingestion",
@@ -46,6 +47,7 @@ def serve() -> None:
     """Listen for events at POST /v1/events, until SIGTERM or Ctrl-C."""
     settings = IngestionSettings.load()
     configure_logging(settings.log)
+    configure_tracing("ingestion", settings.traces.endpoint)
     with (
         wire(settings) as ingestion,
         ingestion.keys.kept_fresh(),

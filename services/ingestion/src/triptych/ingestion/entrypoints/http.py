@@ -5,10 +5,12 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from triptych.ingestion.entrypoints.http_contracts import contract_routes
-from triptych.ingestion.entrypoints.http_events import event_routes
+from triptych.ingestion.entrypoints.http_events import EVENTS, event_routes
 from triptych.ingestion.entrypoints.http_rejections import rejection_routes
 from triptych.ingestion.wiring import Ingestion
+from triptych.service.access import require
 from triptych.service.app import create_app
+from triptych.service.keys import Scope
 
 
 def create_ingestion(ingestion: Ingestion) -> FastAPI:
@@ -23,5 +25,8 @@ def create_ingestion(ingestion: Ingestion) -> FastAPI:
             rejection_routes(ingestion),
         ],
         probes={"store": ingestion.store.touch},
+        notes={"contracts": ingestion.contracts.problem},
         registry=ingestion.registry,
+        quiet={EVENTS},  # thousands a second; the measurements count them
+        reader=require(ingestion.keys, Scope.READ),
     )

@@ -32,7 +32,9 @@ from triptych.service.access import Caller, require
 from triptych.service.body import read_body, stream_body
 from triptych.service.keys import Scope
 from triptych.service.negotiation import choose, prefers_minimal
+from triptych.service.tracing import current_traceparent
 
+EVENTS: Final = "/v1/events"
 JSON: Final = "application/json"
 
 
@@ -66,7 +68,7 @@ class NotPermitted(TriptychError):
 
 def event_routes(ingestion: Ingestion) -> APIRouter:
     """`/v1/events` and what is below it."""
-    router = APIRouter(prefix="/v1/events", tags=["events"])
+    router = APIRouter(prefix=EVENTS, tags=["events"])
     door = EventDoor(ingestion)
     webhook = ingestion.settings.webhook
     Writer = Annotated[  # noqa: N806  # a type
@@ -111,7 +113,7 @@ def event_routes(ingestion: Ingestion) -> APIRouter:
     ) -> Response:
         # Slashes of a source are told from the path's only before they are decoded.
         raw = request.scope["raw_path"].decode("latin-1").partition("?")[0]
-        names = [unquote(part) for part in raw.split("/v1/events/", 1)[1].split("/")]
+        names = [unquote(part) for part in raw.split(f"{EVENTS}/", 1)[1].split("/")]
         if len(names) != len(("source", "id")):
             raise NoSuchEvent(f"{source}/{id}")
         event = await run_in_threadpool(ingestion.store.event, names[0], names[1])
@@ -181,7 +183,9 @@ class EventDoor:
         return writer.answer()
 
     async def _ingest(self, candidates: Sequence[Candidate], caller: Caller) -> list[Outcome]:
-        outcomes = await self.ingestion.ingest(candidates, caller.may_send)
+        outcomes = await self.ingestion.ingest(
+            candidates, caller.may_send, current_traceparent()
+        )
         known = self.ingestion.contracts.current()
         self.ingestion.measurements.answered(outcomes, known)
         return outcomes

@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 import stamina
+from opentelemetry import trace
 from sqlalchemy.dialects import postgresql, sqlite
 
 from triptych.core.domain.event import Event
@@ -35,6 +36,7 @@ from triptych.ingestion.infrastructure.tables import SCHEMAS, rejections, secret
 ATTEMPTS: Final = 3
 RETRY_SECONDS: Final = 2.0
 """A transaction that is broken off is tried again for so long at most: who waits can wait for more."""
+_TRACER: Final = trace.get_tracer("triptych.ingestion")
 _PRUNED_AT_ONCE: Final = 10_000  # others write in between
 
 
@@ -99,7 +101,8 @@ class SqlStore:
     @stamina.retry(on=DatabaseInterrupted, attempts=ATTEMPTS, timeout=RETRY_SECONDS, wait_max=0.5)
     def _save(self, decisions: Sequence[Decision], at: datetime) -> list[Outcome]:
         admitted, refusals = partition(decisions)
-        with writing(self.engine) as connection:
+        span = _TRACER.start_as_current_span("store.save", attributes={"events": len(decisions)})
+        with span, writing(self.engine) as connection:
             appended = append(connection, [entry.document for entry in admitted], at)
             outcomes, conflicts = _tell(decisions, appended)
             _keep(connection, [*refusals, *conflicts], at)
