@@ -51,9 +51,7 @@ def create_app(  # noqa: PLR0913  # each has its name where it is called
     )
     app.state.health = Health(probes, notes or {})
     answer_with_problems(app)
-    app.add_middleware(
-        Requests, registry=registry, tracer_provider=tracer_provider, quiet=quiet
-    )
+    app.add_middleware(Requests, registry=registry, tracer_provider=tracer_provider, quiet=quiet)
     app.include_router(docs_routes(title))
     app.include_router(health_routes(app.state.health))
     for router in routers:

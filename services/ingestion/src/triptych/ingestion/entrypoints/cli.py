@@ -15,6 +15,7 @@ from triptych.ingestion.application.load import Load, Summary
 from triptych.ingestion.domain.admission import Candidate
 from triptych.ingestion.domain.mapping import EventMapping
 from triptych.ingestion.domain.outcome import Status
+from triptych.ingestion.entrypoints.contracts_cli import contracts_cli
 from triptych.ingestion.entrypoints.http import create_ingestion
 from triptych.ingestion.entrypoints.keys_cli import keys_cli
 from triptych.ingestion.entrypoints.reloading import reloading
@@ -60,6 +61,7 @@ def serve() -> None:
 
 cli.command()(migrate)
 cli.command()(prune)
+cli.add_typer(contracts_cli, name="contracts")
 cli.add_typer(keys_cli, name="keys")
 
 

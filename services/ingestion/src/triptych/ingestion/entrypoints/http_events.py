@@ -183,9 +183,7 @@ class EventDoor:
         return writer.answer()
 
     async def _ingest(self, candidates: Sequence[Candidate], caller: Caller) -> list[Outcome]:
-        outcomes = await self.ingestion.ingest(
-            candidates, caller.may_send, current_traceparent()
-        )
+        outcomes = await self.ingestion.ingest(candidates, caller.may_send, current_traceparent())
         known = self.ingestion.contracts.current()
         self.ingestion.measurements.answered(outcomes, known)
         return outcomes
