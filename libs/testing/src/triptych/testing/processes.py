@@ -42,7 +42,7 @@ def run(
     """Run `python -m triptych.NAME ARGUMENTS…` to its end."""
     return subprocess.run(
         [sys.executable, "-m", f"triptych.{name}", *arguments],
-        env=_environment(env or {}),
+        env=environment(env or {}),
         capture_output=True,
         text=True,
         timeout=START_SECONDS,
@@ -59,7 +59,7 @@ def running(name: str, env: Mapping[str, str]) -> Iterator[Service]:
     """
     process = subprocess.Popen(
         [sys.executable, "-m", f"triptych.{name}", "serve"],
-        env=_environment({**env, "TRIPTYCH_LOG__FORMAT": "json"}),
+        env=environment({**env, "TRIPTYCH_LOG__FORMAT": "json"}),
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -89,7 +89,7 @@ def _follow(service: Service, listening: threading.Event) -> None:
     listening.set()  # it has ended: whoever waits need wait no longer
 
 
-def _environment(extra: Mapping[str, str]) -> dict[str, str]:
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Ours without Triptych's settings, and with the import path of this very process."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRIPTYCH_")}
     return {**inherited, "PYTHONPATH": os.pathsep.join(sys.path), **extra}

@@ -1,0 +1,1 @@
+"""How fast it is: measured beside common practice, the bare chassis and the bare database."""

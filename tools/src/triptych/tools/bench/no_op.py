@@ -1,0 +1,36 @@
+"""The bare chassis: it reads a request's body, and answers. No service on it can be faster.
+
+`python -m triptych.tools.bench.no_op` serves until SIGTERM.
+"""
+
+from typing import Final
+
+from fastapi import APIRouter, Request
+
+from triptych.core.config import LogSettings
+from triptych.core.logging import configure_logging
+from triptych.service.app import create_app
+from triptych.service.body import read_body
+from triptych.service.server import serve
+from triptych.service.settings import HttpSettings
+
+_LIMIT: Final = 10 * 1024 * 1024
+
+
+def main() -> None:
+    """Serve."""
+    router = APIRouter()
+
+    @router.post("/v1/events")
+    async def post_events(request: Request) -> dict[str, int]:
+        return {"bytes": len(await read_body(request, _LIMIT))}
+
+    configure_logging(LogSettings(format="json"))
+    app = create_app(
+        title="No-op", description="Does nothing.", version="0", routers=[router], probes={}
+    )
+    serve(app, HttpSettings(), section="no_op")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""`triptych bench`: the load counts right, and the report says what was counted."""
+
+from collections import Counter
+
+import orjson
+import pytest
+from rich.console import Console
+
+from triptych.testing.processes import running
+from triptych.tools.bench import events, report
+from triptych.tools.bench.generator import Job, Result, generate
+from triptych.tools.bench.ingestion import BATCHES, Row
+from triptych.tools.bench.soak import Soaked
+from triptych.tools.bench.subjects import Shape, Subject
+from triptych.tools.stores import StoreName
+
+SINGLE = Shape(1, 64)
+
+
+def test_no_two_events_have_one_id() -> None:
+    first, second = events.ids(), events.ids()
+
+    made = [orjson.loads(events.event(next(ids)))["id"] for ids in (first, first, second)]
+
+    assert len(set(made)) == 3
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_load_counts_events_and_times_requests(batch: int) -> None:
+    with running("tools.bench.no_op", {}) as service:
+        result = generate(Job(f"{service.url}/v1/events", batch, 4, seconds=0.3, warmup=0.1))
+
+    assert result.acknowledged >= result.measured > 0
+    assert result.latencies.total() * batch == result.measured
+    assert 0 < result.milliseconds(0.5) <= result.milliseconds(0.99)
+    assert not result.errors
+
+
+def test_an_answer_that_is_no_success_is_an_error_and_no_event() -> None:
+    with running("tools.bench.no_op", {}) as service:
+        result = generate(Job(f"{service.url}/nowhere", 1, 2, seconds=0.1))
+
+    assert result.acknowledged == 0
+    assert result.errors.keys() == {"404"}
+
+
+def test_percentiles_are_of_all_requests() -> None:
+    result = Result(latencies=Counter({100: 98, 5000: 1, 9000: 1}))
+
+    assert [result.milliseconds(share) for share in (0.5, 0.99, 1.0)] == [1.0, 50.0, 90.0]
+
+
+def test_a_goal_is_a_ratio_to_another_subject_at_the_same_work() -> None:
+    rows = [
+        _row(SINGLE, Subject.INGESTION, 3000),
+        _row(SINGLE, Subject.COMMON_PRACTICE, 600),
+        _row(SINGLE, Subject.NO_OP, 6000),
+        _row(BATCHES, Subject.COPY, 1),
+    ]
+
+    assert [report.reached(rows, goal) for goal in report.GOALS] == [5.0, 0.5, None]
+
+
+def test_the_report_says_which_goals_were_missed() -> None:
+    rows = [_row(SINGLE, Subject.INGESTION, 3000), _row(SINGLE, Subject.NO_OP, 6000)]
+
+    with (out := Console(width=120)).capture() as said:
+        report.show(out, rows)
+
+    assert "0.50, missed" in said.get()
+
+
+@pytest.mark.parametrize(("growth", "flat"), [(0.0, True), (1.0, False)])
+def test_memory_that_grows_is_not_flat(growth: float, flat: bool) -> None:
+    samples = tuple((5.0 * n, 100.0 + growth * n) for n in range(40))
+
+    soaked = Soaked(Result(), samples)
+
+    assert soaked.flat is flat
+    assert soaked.mb_an_hour == pytest.approx(growth * 720)
+
+
+def _row(work: Shape, subject: Subject, rate: float) -> Row:
+    return Row(StoreName.POSTGRES, str(work), subject, rate)
