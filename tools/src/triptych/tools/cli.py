@@ -12,6 +12,7 @@ from triptych.etl.settings import EtlSettings
 from triptych.ingestion.settings import IngestionSettings
 from triptych.tools import checks, locks
 from triptych.tools.bench.cli import cli as bench
+from triptych.tools.chaos.cli import cli as chaos
 from triptych.tools.demo import demo as run_demo
 from triptych.tools.repository import install_everything, show, tool
 
@@ -25,6 +26,7 @@ cli = typer.Typer(
 config = typer.Typer(help="What can be set.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 cli.add_typer(bench, name="bench")
+cli.add_typer(chaos, name="chaos")
 
 
 class ServiceName(StrEnum):
