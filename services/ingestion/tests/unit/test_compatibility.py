@@ -164,7 +164,8 @@ SCHEMAS = st.recursive(
 @st.composite
 def steps(draw: st.DrawFn) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two schemas: the second is the first with some of its keywords replaced, added or removed."""
-    old, other = draw(SCHEMAS), draw(SCHEMAS)
+    old: dict[str, Any] = draw(SCHEMAS)
+    other: dict[str, Any] = draw(SCHEMAS)
     kept = {k: v for k, v in old.items() if draw(st.booleans())}
     return old, {**kept, **other} if draw(st.booleans()) else kept
 

@@ -117,14 +117,13 @@ class _Comparison:
             return
         if old.schema is False or new.schema is False:  # there is nothing to compare it with
             lost, won = old.schema is not False, new.schema is not False
-            told = ["nothing" if side.schema is False else "something" for side in (old, new)]
-            yield from _sets(steps, *told, lost and not won, won and not lost)
+            before, after = ("something" if any_ else "nothing" for any_ in (lost, won))
+            yield from _sets(steps, before, after, lost and not won, won and not lost)
             return
         if (id(old.schema), id(new.schema)) in self.seen:
             return
         self.seen.add((id(old.schema), id(new.schema)))
-        before, after = old.keywords(), new.keywords()
-        for keyword in sorted(before.keys() | after.keys()):
+        for keyword in sorted(old.keywords().keys() | new.keywords().keys()):
             yield from _KEYWORDS[keyword](self, old, new, (*steps, keyword))
         yield from self._properties(old, new, steps)
 
