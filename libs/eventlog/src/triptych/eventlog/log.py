@@ -42,7 +42,6 @@ events = sa.Table(
     sa.Column("accepted_at", UtcDateTime, nullable=False),
     sa.Column("event", sa.Text, nullable=False),
     sa.UniqueConstraint("source", "id", name="events_source_id_key"),
-    sa.Index("ix_events_type_position", "type", "position"),
     sqlite_autoincrement=True,  # a position is never given twice, even after a deletion
 )
 
@@ -132,44 +131,40 @@ def _insert_sqlite(connection: sa.Connection, rows: list[Document], at: datetime
     return _fingerprints(connection, [(row.source, row.id) for row in rows], until=newest)
 
 
-# One JSON document is the fastest way in that can also say which rows were new. The rows come in
-# the order of their names: two transactions that append the same events wait for one another, and
-# never in a circle. The transaction's id is taken before any row is written.
-_APPEND: Final = sa.text("""
+# Arrays that are unnested are the fastest way in that can also say which rows were new: a fifth
+# faster than one JSON document, or than COPY to a temporary table. The rows come in the order of
+# their names: two transactions that append the same events wait for one another, and never in a
+# circle. The transaction's id is taken before any row is written.
+_APPEND: Final = f"""
     INSERT INTO events (position, source, id, type, fingerprint, accepted_at, event)
     SELECT
-        (pg_current_xact_id()::text::bigint + (SELECT base FROM log_state)) * :size + n,
-        source, id, type, decode(fingerprint, 'hex'), :accepted_at, event
-    FROM json_to_recordset(CAST(:rows AS json))
-        AS row (n bigint, source text, id text, type text, fingerprint text, event text)
+        (pg_current_xact_id()::text::bigint + (SELECT base FROM log_state))
+            * {_EVENTS_A_TRANSACTION} + place - 1,
+        source, id, type, fingerprint, %(accepted_at)s, event
+    FROM unnest(
+        %(sources)b::text[], %(ids)b::text[], %(types)b::text[],
+        %(fingerprints)b::bytea[], %(events)b::text[]
+    ) WITH ORDINALITY AS row (source, id, type, fingerprint, event, place)
     ORDER BY source COLLATE "C", id COLLATE "C"
     ON CONFLICT (source, id) DO NOTHING
     RETURNING source, id
-    """).bindparams(
-    sa.bindparam("accepted_at", type_=UtcDateTime),
-    sa.bindparam("rows", type_=sa.Text),
-    sa.bindparam("size", _EVENTS_A_TRANSACTION, type_=sa.BigInteger),
-)
+"""  # noqa: S608  # the number is ours; `b` sends values as they are, without quoting
 
 
 def _insert_postgresql(connection: sa.Connection, rows: list[Document], at: datetime) -> _Known:
     if len(rows) >= _EVENTS_A_TRANSACTION:
         raise ValueError(f"{len(rows)} events in one transaction")
-    document = orjson.dumps(
-        [
-            {
-                "n": n,
-                "source": row.source,
-                "id": row.id,
-                "type": row.type,
-                "fingerprint": row.fingerprint.hex(),
-                "event": row.json,
-            }
-            for n, row in enumerate(rows)
-        ]
-    )
-    result = connection.execute(_APPEND, {"accepted_at": at, "rows": document.decode()})
-    new = {(source, id_) for source, id_ in result}
+    values = {
+        "accepted_at": at.astimezone(UTC).replace(tzinfo=None),
+        "sources": [row.source for row in rows],
+        "ids": [row.id for row in rows],
+        "types": [row.type for row in rows],
+        "fingerprints": [row.fingerprint for row in rows],
+        "events": [row.json for row in rows],
+    }
+    new = {(source, id_) for source, id_ in connection.exec_driver_sql(_APPEND, values)}
+    if len(new) == len(rows):
+        return {}
     return _fingerprints(
         connection, [name for row in rows if (name := (row.source, row.id)) not in new]
     )
