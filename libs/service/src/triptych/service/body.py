@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from fastapi import Request
-from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 
 from triptych.core.errors import Kind, TriptychError
 
@@ -97,10 +97,10 @@ async def stream_body(request: Request, *, limit: int, seconds: float) -> AsyncI
         BrokenBody: it is damaged, cut off, or something follows its end.
         SlowBody: the time is over.
     """
-    layers = [_Layer(_OPEN[name]) for name in reversed(_encodings(request.headers))]
-    meters = [_Meter(limit, packed=True) for _ in layers]
-    meters.append(_Meter(limit, packed=False))
-    meters[0].foresee(request.headers.get("content-length", ""))
+    length, encodings = _declared(request)
+    layers = [_Layer(_OPEN[name]) for name in reversed(encodings)]
+    meters = [*(_Meter(limit, packed=True) for _ in layers), _Meter(limit, packed=False)]
+    meters[0].foresee(length)
     async for packet in _packets(request, seconds):
         for chunk in _unpack(packet, layers, meters):
             if chunk:
@@ -113,30 +113,36 @@ async def stream_body(request: Request, *, limit: int, seconds: float) -> AsyncI
 
 async def _packets(request: Request, seconds: float) -> AsyncIterator[bytes]:
     clock = asyncio.get_running_loop().time
-    packets = request.stream()
-    try:
-        while True:
-            asked = clock()
+    more = True
+    while more:
+        asked = clock()
+        try:
             async with asyncio.timeout(seconds):
-                packet = await anext(packets, None)
-            if packet is None:
-                return
-            seconds -= clock() - asked
-            yield packet
-    except TimeoutError:
-        raise SlowBody("its time is over") from None
+                message = await request.receive()
+        except TimeoutError:
+            raise SlowBody("its time is over") from None
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        seconds -= clock() - asked
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
 
 
-def _encodings(headers: Headers) -> list[str]:
-    """What was done to the body, in this order."""
-    names = ",".join(headers.getlist("content-encoding")).lower().split(",")
+def _declared(request: Request) -> tuple[str, list[str]]:
+    """What the headers say of the body: its length, and what was done to it in this order."""
+    length, names = "", []
+    for name, value in request.scope["headers"]:  # Headers would decode them all, twice
+        if name == b"content-length":
+            length = value.decode("latin-1")
+        elif name == b"content-encoding":
+            names += value.decode("latin-1").lower().split(",")
     encodings = [n for n in map(str.strip, names) if n not in ("", "identity")]
     if len(encodings) > MAX_ENCODINGS:
         raise UnknownEncoding(f"there are {len(encodings)} encodings")
-    for name in encodings:
-        if name not in _OPEN:
-            raise UnknownEncoding(repr(name))
-    return encodings
+    for encoding in encodings:
+        if encoding not in _OPEN:
+            raise UnknownEncoding(repr(encoding))
+    return length, encodings
 
 
 def _unpack(data: bytes, layers: "Sequence[_Layer]", meters: "Sequence[_Meter]") -> Iterator[bytes]:
