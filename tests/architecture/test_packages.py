@@ -60,21 +60,29 @@ def _imported(package: Path) -> set[str]:
     """The distributions that the package's modules import, its own aside."""
     own = f"triptych-{package.name}"
     known = packages_distributions()
-    found = {_DATA_ONLY[package.name]} if package.name in _DATA_ONLY else set()
+    found = set(_NOT_IMPORTED.get(package.name, ()))
     for path in (package / "src").rglob("*.py"):
         for module in _modules(ast.parse(path.read_text(encoding="utf-8"))):
             top, _, rest = module.partition(".")
             if top == "triptych":
                 found.add(f"triptych-{rest.partition('.')[0]}")
             elif top not in sys.stdlib_module_names and module not in _OPTIONAL:
-                found.update(canonicalize_name(name) for name in known[top])
+                shared = [name for prefix, name in _SHARED.items() if module.startswith(prefix)]
+                found.update(shared[:1] or (canonicalize_name(name) for name in known[top]))
     return found - {own}
 
 
-# What is needed without being imported: the time zones, where the system has none.
-_DATA_ONLY = {"core": "tzdata"}
-# Extras that a deployment may choose.
-_OPTIONAL = {"azure.identity"}
+# What is needed without being imported: the time zones, where the system has none; the files of a
+# page; a loop that uvicorn imports.
+_NOT_IMPORTED = {"core": ["tzdata"], "service": ["fastapi-swagger", "uvloop"]}
+# Extras that a deployment may choose, and what newer Pythons have.
+_OPTIONAL = {
+    "azure.identity",
+    "compression.zstd",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+}
+# Names that several distributions share.
+_SHARED = {"opentelemetry.sdk": "opentelemetry-sdk", "opentelemetry": "opentelemetry-api"}
 
 
 def _modules(tree: ast.Module) -> set[str]:

@@ -68,20 +68,8 @@ async def read_body(request: Request, *, limit: int, seconds: float) -> bytes:
         BodyTooLarge, UnknownEncoding, BrokenBody, SlowBody: as of `stream_body`.
     """
     body = bytearray()
-    if "content-encoding" in request.headers:
-        async for chunk in stream_body(request, limit=limit, seconds=seconds):
-            body += chunk
-        return bytes(body)
-    # The same for what most bodies are, at a third of the cost: nothing comes between its packets.
-    meter = _Meter(limit, packed=False)
-    meter.foresee(request.headers.get("content-length", ""))
-    try:
-        async with asyncio.timeout(seconds):
-            async for packet in request.stream():
-                meter.count(packet)
-                body += packet
-    except TimeoutError:
-        raise SlowBody("its time is over") from None
+    async for chunk in stream_body(request, limit=limit, seconds=seconds):
+        body += chunk
     return bytes(body)
 
 
