@@ -42,7 +42,10 @@ class OpenToTheNetwork(TriptychError):
     """Without API keys a service listens on loopback only."""
 
     kind = Kind.INVALID
-    hint = "Make a key first (ingestion keys create), or listen on 127.0.0.1."
+    hint = (
+        "Listen on 127.0.0.1, and put what authenticates in front of it."
+        " Where there are keys, make one first: ingestion keys create."
+    )
 
 
 def serve(app: FastAPI, settings: HttpSettings, *, section: str, keys: bool = False) -> None:
