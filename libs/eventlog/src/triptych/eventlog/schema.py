@@ -1,5 +1,6 @@
 """Tables and the way from each of their versions to the next (Alembic)."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +15,10 @@ from alembic.util.exc import CommandError
 
 from triptych.core.errors import Kind, TriptychError
 from triptych.eventlog.database import reading, writing
+
+
+# It tells at each look which database it looks at.
+logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
 class SchemaTooOld(TriptychError):

@@ -1,0 +1,71 @@
+"""What a store of keys promises, on every database."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from triptych.eventlog.database import open_database
+from triptych.ingestion.infrastructure.keys import SqlKeys
+from triptych.ingestion.infrastructure.store import SqlStore
+from triptych.service.keys import ApiKey, Scope, mint
+from triptych.testing.builders import NOON
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def keys(new_database: Callable[[], str]) -> Iterator[SqlKeys]:
+    engine = open_database(new_database(), create=True)
+    SqlStore(engine).prepare()
+    yield SqlKeys(engine)
+    engine.dispose()
+
+
+def a_key(name: str = "tills", hours: int = 0) -> ApiKey:
+    key, _ = mint(name, [Scope.WRITE, Scope.READ], now=NOON + hours * HOUR, event_types=["shop.*"])
+    return key
+
+
+def test_keys_are_kept_as_they_were_made_the_oldest_first(keys: SqlKeys) -> None:
+    second, first = a_key("b", 2), replace(a_key("a", 1), expires_at=NOON + 9 * HOUR)
+
+    keys.add(second)
+    keys.add(first)
+
+    assert keys.all() == [first, second]
+
+
+def test_a_revoked_key_stays_revoked_since_the_first_time(keys: SqlKeys) -> None:
+    keys.add(key := a_key())
+
+    assert keys.revoke(key.id, NOON + HOUR)
+    assert keys.revoke(key.id, NOON + 2 * HOUR)
+
+    assert keys.all() == [replace(key, revoked_at=NOON + HOUR)]
+
+
+def test_a_key_expires_at_the_earliest_of_its_ends(keys: SqlKeys) -> None:
+    keys.add(key := a_key())
+
+    assert keys.expire(key.id, NOON + 2 * HOUR)
+    assert keys.expire(key.id, NOON + 3 * HOUR)
+    assert keys.expire(key.id, NOON + HOUR)
+
+    assert keys.all() == [replace(key, expires_at=NOON + HOUR)]
+
+
+def test_a_key_that_is_not_there_cannot_end(keys: SqlKeys) -> None:
+    assert not keys.revoke("nobody", NOON)
+    assert not keys.expire("nobody", NOON)
+
+
+def test_it_is_remembered_when_keys_were_last_used(keys: SqlKeys) -> None:
+    keys.add(used := a_key("used"))
+    keys.add(unused := a_key("unused", 1))
+
+    keys.used({used.id: NOON + HOUR})
+    keys.used({})
+
+    assert keys.all() == [replace(used, last_used_at=NOON + HOUR), unused]
