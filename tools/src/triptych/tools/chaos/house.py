@@ -38,14 +38,16 @@ class House:
         self._service: Service | None = None
 
     def __enter__(self) -> Self:
-        contracts = self._folder.enter_context(tempfile.TemporaryDirectory(prefix="triptych-"))
-        Path(contracts, f"{_TYPE}.v1.json").write_bytes(orjson.dumps(_CONTRACT))
-        self._settings |= {
-            "TRIPTYCH_EVENTLOG_URL": self.store.url,
-            "TRIPTYCH_CONTRACTS_DIR": contracts,
-        }
-        self.store.migrate()
-        self._start()
+        with ExitStack() as stack:
+            contracts = stack.enter_context(tempfile.TemporaryDirectory(prefix="triptych-"))
+            Path(contracts, f"{_TYPE}.v1.json").write_bytes(orjson.dumps(_CONTRACT))
+            self._settings |= {
+                "TRIPTYCH_EVENTLOG_URL": self.store.url,
+                "TRIPTYCH_CONTRACTS_DIR": contracts,
+            }
+            self.store.migrate()
+            self._start()
+            self._folder = stack.pop_all()
         return self
 
     def __exit__(
