@@ -9,10 +9,10 @@ from rich.console import Console
 from triptych.testing.processes import running
 from triptych.tools.bench import events, report
 from triptych.tools.bench.generator import Job, Result, generate
-from triptych.tools.bench.ingestion import BATCHES, Row
-from triptych.tools.bench.soak import Soaked
-from triptych.tools.bench.subjects import Shape, Subject
-from triptych.tools.stores import StoreName
+from triptych.tools.bench.ingestion import BATCHES, Plan, Row, measure
+from triptych.tools.bench.soak import Soaked, soak
+from triptych.tools.bench.subjects import OVER_HTTP, Shape, Subject
+from triptych.tools.stores import StoreName, stores
 
 SINGLE = Shape(1, 64)
 
@@ -48,6 +48,37 @@ def test_percentiles_are_of_all_requests() -> None:
     result = Result(latencies=Counter({100: 98, 5000: 1, 9000: 1}))
 
     assert [result.milliseconds(share) for share in (0.5, 0.99, 1.0)] == [1.0, 50.0, 90.0]
+
+
+@pytest.mark.slow
+def test_everything_is_measured_and_what_was_acknowledged_is_stored() -> None:
+    plan = Plan(
+        (StoreName.SQLITE,),
+        connections=(2,),
+        rounds=1,
+        seconds=0.5,
+        warmup=0,
+        file_events=100,
+    )
+    steps: list[str] = []
+
+    rows = list(measure(plan, steps.append))
+
+    assert len(steps) == plan.steps
+    assert [row.subject for row in rows] == [*OVER_HTTP, *OVER_HTTP, Subject.INGESTION]
+    assert all(row.events_per_second > 0 and not row.errors for row in rows)
+
+
+@pytest.mark.slow
+def test_a_long_load_samples_memory_until_its_end() -> None:
+    elapsed: list[float] = []
+
+    with stores(StoreName.SQLITE) as new_store:
+        soaked = soak(new_store(), minutes=0.05, every=0.1, sampled=elapsed.append)
+
+    assert soaked.result.acknowledged > 0
+    assert 0 < len(soaked.samples) < len(elapsed)
+    assert soaked.first > 0
 
 
 def test_a_goal_is_a_ratio_to_another_subject_at_the_same_work() -> None:

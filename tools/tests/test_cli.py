@@ -9,7 +9,7 @@ from triptych.tools.cli import SETTINGS, ServiceName, cli
 def test_every_command_says_what_it_does() -> None:
     result = CliRunner().invoke(cli, ["--help"])
 
-    for command in ("demo", "test", "check", "format", "lock", "config"):
+    for command in ("demo", "test", "check", "format", "lock", "config", "bench", "chaos"):
         assert command in result.output
 
 

@@ -91,7 +91,7 @@ class Result:
 
 @contextmanager
 def generating(job: Job) -> Iterator["subprocess.Popen[bytes]"]:
-    """The generator at work; `finish` waits for its end."""
+    """The generator at work, until the block ends; `finish` waits for its result."""
     command = [sys.executable, "-m", __name__]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment({})
@@ -100,12 +100,19 @@ def generating(job: Job) -> Iterator["subprocess.Popen[bytes]"]:
         process.stdin.write(orjson.dumps(job))
         process.stdin.close()
         process.stdin = None
-        yield process
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def finish(process: "subprocess.Popen[bytes]") -> Result:
-    """Wait for the generator, and take its result."""
-    said, _ = process.communicate()
+def finish(process: "subprocess.Popen[bytes]", seconds: float | None = None) -> Result:
+    """Wait for the generator, and take its result.
+
+    Raises:
+        TimeoutExpired: it is still at work after these seconds; it can be waited for again.
+    """
+    said, _ = process.communicate(timeout=seconds)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, __name__)
     found = orjson.loads(said)

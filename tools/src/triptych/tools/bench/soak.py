@@ -62,19 +62,13 @@ def soak(
     with ingestion(store) as service:
         server = Server(Subject.INGESTION, service, store)
         started = time.monotonic()
+        samples: list[tuple[float, float]] = []
         with generating(server.job(LOAD, seconds * 0.9, warmup=seconds * 0.1)) as generator:
-            samples = []
-            while not _ended(generator, every):
-                elapsed = time.monotonic() - started
+            while True:
+                try:
+                    return Soaked(finish(generator, every), tuple(samples))
+                except subprocess.TimeoutExpired:
+                    elapsed = time.monotonic() - started
                 sampled(elapsed)
                 if elapsed > seconds * 0.1:
                     samples.append((elapsed, resident_mb(server.pid)))
-            return Soaked(finish(generator), tuple(samples))
-
-
-def _ended(process: "subprocess.Popen[bytes]", within: float) -> bool:
-    try:
-        process.wait(within)
-    except subprocess.TimeoutExpired:
-        return False
-    return True

@@ -16,6 +16,8 @@ from triptych.tools.stores import NewStore
 STORED_ONCE: Final = "0 acknowledged events are missing, 0 are stored twice"
 MOMENT_SECONDS: Final = 0.5
 
+_CLIENTS: Final = 8
+
 
 def killed(new_store: NewStore, *, kills: int, seed: int) -> Verdict:
     """Kill the service under load at random moments; clients resend what was not acknowledged."""
@@ -88,6 +90,3 @@ def two_replicas(new_store: NewStore, *, batches: int, size: int = 50) -> Verdic
         findings.add(f"{accepted:,} of {len(names):,} accepted", holds=accepted == len(names))
         ledgers[0].check(store, findings)
     return findings.verdict()
-
-
-_CLIENTS: Final = 8
