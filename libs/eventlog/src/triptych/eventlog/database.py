@@ -111,6 +111,23 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 
 
 @contextmanager
+def appending(engine: sa.Engine) -> Iterator[sa.Connection]:
+    """For what is one statement, mostly: PostgreSQL commits each by itself, which saves two of three
+    round trips. In SQLite it is `writing`, where there are none.
+
+    Raises:
+        DatabaseInterrupted, DatabaseAway, Unstorable: as `writing` does.
+    """
+    if engine.dialect.name == "postgresql":
+        alone = engine.execution_options(isolation_level="AUTOCOMMIT")
+        with _reporting(), alone.connect() as connection:
+            yield connection
+    else:
+        with writing(engine) as connection:
+            yield connection
+
+
+@contextmanager
 def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction that reads.
 

@@ -16,7 +16,6 @@ from alembic.util.exc import CommandError
 from triptych.core.errors import Kind, TriptychError
 from triptych.eventlog.database import reading, writing
 
-
 # It tells at each look which database it looks at.
 logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 

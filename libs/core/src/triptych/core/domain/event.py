@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -114,9 +114,17 @@ class Event:
             present["data"] = self.data
         return present
 
-    @cached_property
+    @property
     def document(self) -> "Document":
         """What is kept of the event, written once and for all."""
+        # functools.cached_property has a lock for the whole class before Python 3.12: threads that
+        # read events side by side would wait for one another.
+        document: Document | None = self.__dict__.get("_document")
+        if document is None:
+            document = self.__dict__["_document"] = self._write()
+        return document
+
+    def _write(self) -> "Document":
         members = self.to_json()
         text = orjson.dumps(members, option=orjson.OPT_SORT_KEYS)
         same = text

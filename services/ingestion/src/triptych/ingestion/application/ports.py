@@ -16,10 +16,10 @@ class Store(Protocol):
     """Keeps events and rejections. Thread-safe."""
 
     def save(self, decisions: Sequence[Decision], at: datetime) -> list[Outcome]:
-        """Store what was admitted and keep what was refused, in one transaction.
+        """Store what was admitted, all of it in one transaction, and keep what was refused.
 
         An event is stored once, whatever is handed in again. When this returns, everything is
-        on disk; when it raises, nothing of it is acknowledged. What the database itself refuses
+        on disk; when it raises, some of it may be, and can be handed in again. What the database itself refuses
         becomes a rejection, and does not keep its neighbours from being stored.
 
         Returns:

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final, TypeAlias
@@ -91,8 +91,8 @@ def structured(body: bytes, limits: EventLimits) -> list[Candidate]:
     return [Candidate.parsed(Arrival(body, "http"), _json(body), limits)]
 
 
-def batched(body: bytes, limits: EventLimits) -> list[Candidate]:
-    """The events of a body in batched mode (CE-HTTP 3.3).
+def batch(body: bytes) -> list[object]:
+    """The members of a body in batched mode (CE-HTTP 3.3).
 
     Raises:
         NotJson: the body is no JSON array.
@@ -100,10 +100,21 @@ def batched(body: bytes, limits: EventLimits) -> list[Candidate]:
     events = _json(body)
     if not isinstance(events, list):
         raise NotJson("a batch is an array")
-    try:
-        return [Candidate.parsed(Arrival(_dumps(event), "http"), event, limits) for event in events]
-    except RecursionError:
-        raise NotJson("an event is nested too deeply") from None
+    return events
+
+
+def batched(events: Iterable[object], limits: EventLimits) -> Iterator[Candidate]:
+    """The events of a batch, one after the other: reading them all takes its time.
+
+    Raises:
+        NotJson: one of them is nested too deeply to be kept.
+    """
+    for event in events:
+        try:
+            raw = _dumps(event)
+        except RecursionError:
+            raise NotJson("an event is nested too deeply") from None
+        yield Candidate.parsed(Arrival(raw, "http"), event, limits)
 
 
 def binary(headers: RawHeaders, body: bytes, limits: EventLimits) -> Candidate:

@@ -1,7 +1,7 @@
 """`/v1/events`: take events in, and show what was accepted."""
 
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import unquote
@@ -20,6 +20,7 @@ from triptych.ingestion.entrypoints.cloudevents import (
     STRUCTURED,
     Lines,
     Mode,
+    batch,
     batched,
     binary,
     mode,
@@ -152,23 +153,21 @@ class EventDoor:
     async def _take(
         self, request: Request, caller: Caller, how: Mode, body: bytes, writer: ReceiptWriter
     ) -> Answer:
+        limits = self.ingestion.event_limits
+        candidates: Iterable[Candidate]
         match how:
             case Mode.STRUCTURED:
-                candidates = structured(body, self.ingestion.event_limits)
+                candidates = structured(body, limits)
             case Mode.BATCHED:
-                candidates = await self._batch(body)
+                events = batch(body)
+                most = self.ingestion.settings.limits.batch_events
+                if len(events) > most:
+                    raise BatchTooLarge(f"{len(events)} events; at most {most} are allowed")
+                candidates = batched(events, limits)
             case _:
-                candidates = [binary(request.headers.raw, body, self.ingestion.event_limits)]
-        most = self.ingestion.settings.limits.batch_events
-        if len(candidates) > most:
-            raise BatchTooLarge(f"{len(candidates)} events; at most {most} are allowed")
+                candidates = [binary(request.headers.raw, body, limits)]
         writer.add(await self._ingest(candidates, caller))
         return writer.answer()
-
-    async def _batch(self, body: bytes) -> list[Candidate]:
-        if len(body) < LARGE:
-            return batched(body, self.ingestion.event_limits)
-        return await run_in_threadpool(batched, body, self.ingestion.event_limits)
 
     async def _stream(self, request: Request, caller: Caller, writer: ReceiptWriter) -> Answer:
         """Events are stored while the rest of them is still on its way."""
@@ -182,7 +181,7 @@ class EventDoor:
             writer.add(await self._ingest(candidates, caller))
         return writer.answer()
 
-    async def _ingest(self, candidates: Sequence[Candidate], caller: Caller) -> list[Outcome]:
+    async def _ingest(self, candidates: Iterable[Candidate], caller: Caller) -> list[Outcome]:
         outcomes = await self.ingestion.ingest(candidates, caller.may_send, current_traceparent())
         known = self.ingestion.contracts.current()
         self.ingestion.measurements.answered(outcomes, known)
@@ -204,8 +203,6 @@ class EventDoor:
         return await self.ingestion.once(keyed, answer)
 
 
-LARGE: Final = 64 * 1024
-"""A body of so many bytes is parsed in another thread, so that nobody else waits for it."""
 MAX_KEY: Final = 255
 
 

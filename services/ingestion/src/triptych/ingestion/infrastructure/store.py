@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from triptych.core.domain.event import Event
 from triptych.core.domain.result import Err, Ok, partition
-from triptych.eventlog.database import DatabaseInterrupted, Unstorable, reading, writing
+from triptych.eventlog.database import DatabaseInterrupted, Unstorable, appending, reading, writing
 from triptych.eventlog.log import (
     Appended,
     EventLogReader,
@@ -42,7 +42,7 @@ _PRUNED_AT_ONCE: Final = 10_000  # others write in between
 
 @dataclass(frozen=True, slots=True)
 class SqlStore:
-    """Keeps events and rejections in one database, changed in one transaction."""
+    """Keeps events and rejections in one database."""
 
     engine: sa.Engine
 
@@ -102,7 +102,8 @@ class SqlStore:
     def _save(self, decisions: Sequence[Decision], at: datetime) -> list[Outcome]:
         admitted, refusals = partition(decisions)
         span = _TRACER.start_as_current_span("store.save", attributes={"events": len(decisions)})
-        with span, writing(self.engine) as connection:
+        begin = writing if refusals else appending
+        with span, begin(self.engine) as connection:
             appended = append(connection, [entry.document for entry in admitted], at)
             outcomes, conflicts = _tell(decisions, appended)
             _keep(connection, [*refusals, *conflicts], at)
