@@ -1,14 +1,14 @@
 """Let in who has a key for it."""
 
 import threading
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Final, TypeAlias
+from typing import Final
 
-from fastapi import Depends
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Request
+from fastapi.security import HTTPBearer
 
 from triptych.core.domain.clock import Clock
 from triptych.core.errors import Kind, TriptychError
@@ -150,17 +150,24 @@ class KeyRing:
             log.warning("keys.store_away", error=str(error))
 
 
-Requirement: TypeAlias = Callable[..., Awaitable[Caller]]
+class Requirement(HTTPBearer):
+    """What FastAPI depends on; OpenAPI documents tell of it."""
 
-_BEARER: Final = HTTPBearer(auto_error=False, description="A key that the operator made.")
+    def __init__(self, ring: KeyRing, scope: Scope) -> None:
+        super().__init__(scheme_name="ApiKey", description="A key that the operator made.")
+        self._ring = ring
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]  # who, not what
+        """Who asks.
+
+        Raises:
+            NoKey, NotAllowed, KeysUnknown: as `KeyRing.caller`.
+        """
+        scheme, _, text = request.headers.get("authorization", "").partition(" ")
+        return self._ring.caller(text.strip() if scheme.lower() == "bearer" else None, self._scope)
 
 
 def require(ring: KeyRing, scope: Scope) -> Requirement:
-    """What FastAPI depends on: `Annotated[Caller, Depends(require(ring, Scope.READ))]`."""
-
-    async def requirement(
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
-    ) -> Caller:
-        return ring.caller(credentials.credentials if credentials else None, scope)
-
-    return requirement
+    """What a route depends on: `Annotated[Caller, Depends(require(ring, Scope.READ))]`."""
+    return Requirement(ring, scope)

@@ -22,7 +22,12 @@ def main() -> None:
 
     configure_logging(LogSettings(format="json"))
     app = create_app(
-        title="No-op", description="Does nothing.", version="0", routers=[router], probes={}
+        title="No-op",
+        description="Does nothing.",
+        version="0",
+        routers=[router],
+        probes={},
+        quiet={"/v1/events"},  # as ingestion's own
     )
     serve(app, HttpSettings(), section="no_op")
 
