@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from triptych.eventlog.database import open_database, reading
 from triptych.eventlog.log import EventLogReader
 from triptych.ingestion.infrastructure.files import MAX_LINE_BYTES
-from triptych.ingestion.infrastructure.store import rejections
+from triptych.ingestion.infrastructure.tables import rejections
 from triptych.ingestion.settings import IngestionSettings
 from triptych.ingestion.wiring import wire
 from triptych.testing.access import forbidden
@@ -229,7 +229,7 @@ def test_a_broken_contract_is_named_with_its_place(
     assert_foreseen(ended, USAGE_ERROR, "order.v1.json", what, "Mend the schema")
 
 
-@pytest.mark.parametrize("url", ["postgresql://user:hunter2@host/db", "sqlite://", "nonsense"])
+@pytest.mark.parametrize("url", ["mysql://user:hunter2@host/db", "sqlite://", "nonsense"])
 def test_a_database_that_is_not_supported_is_refused_without_its_password(
     ingestion: Command, url: str
 ) -> None:

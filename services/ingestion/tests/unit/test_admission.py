@@ -12,11 +12,13 @@ from triptych.core.domain.event import Event
 from triptych.core.domain.result import Err, Ok
 from triptych.ingestion.domain.admission import (
     Admitted,
+    Arrival,
     Candidate,
     ContractSet,
+    Door,
+    EventLimits,
     Reason,
     Rejection,
-    admit,
     conflict,
 )
 from triptych.testing.builders import an_event, event_json
@@ -31,12 +33,16 @@ def contracts(*versions: Contract) -> ContractSet:
     return {"test.happened": versions or (a_contract(),)}
 
 
+def parsed(raw: bytes, limits: EventLimits = EventLimits()) -> Candidate:  # noqa: B008  # frozen
+    return Candidate.parse(Arrival(raw, "http"), limits)
+
+
 def a_candidate(value: object) -> Candidate:
-    return Candidate.parse(orjson.dumps(value), "http")
+    return parsed(orjson.dumps(value))
 
 
 def refuse(candidate: Candidate, known: ContractSet | None = None) -> Rejection:
-    match admit(candidate, contracts() if known is None else known):
+    match Door(contracts() if known is None else known).admit(candidate):
         case Err(rejection):
             return rejection
         case Ok(admitted):
@@ -44,7 +50,7 @@ def refuse(candidate: Candidate, known: ContractSet | None = None) -> Rejection:
 
 
 def let_in(candidate: Candidate, known: ContractSet) -> Admitted:
-    match admit(candidate, known):
+    match Door(known).admit(candidate):
         case Ok(admitted):
             return admitted
         case Err(rejection):
@@ -56,7 +62,7 @@ def test_an_event_that_keeps_its_contract_is_admitted() -> None:
 
     admitted = let_in(candidate, contracts())
 
-    assert admitted == Admitted(an_event(id="7"), candidate, "test.happened/1")
+    assert admitted == Admitted(an_event(id="7").document, candidate.arrival, "test.happened/1")
 
 
 @pytest.mark.parametrize(
@@ -65,7 +71,7 @@ def test_an_event_that_keeps_its_contract_is_admitted() -> None:
     ids=["nothing", "cut-off", "nan", "not-utf8", "lone-surrogate", "two-values", "too-deep"],
 )
 def test_what_is_not_json_is_malformed(raw: bytes) -> None:
-    rejection = refuse(Candidate.parse(raw, "http"))
+    rejection = refuse(parsed(raw))
 
     assert rejection.reason is Reason.MALFORMED
     assert [v.keyword for v in rejection.violations] == ["json"]
@@ -94,7 +100,7 @@ def test_a_rejection_keeps_the_names_that_can_be_read() -> None:
 def test_a_rejection_keeps_what_arrived() -> None:
     candidate = a_candidate(event_json(type="test.other"))
 
-    assert refuse(candidate).candidate is candidate
+    assert refuse(candidate).arrival is candidate.arrival
 
 
 def test_an_event_of_an_unknown_type_is_refused() -> None:
@@ -164,7 +170,7 @@ def test_binary_data_breaks_every_contract() -> None:
     ids=["lone-surrogate", "beyond-64-bits", "too-deep"],
 )
 def test_data_that_cannot_be_written_as_json_is_refused(data: Any) -> None:
-    rejection = refuse(Candidate(b"raw", "shop.csv:2", Ok(event_json(data=data))))
+    rejection = refuse(Candidate(Arrival(b"raw", "shop.csv:2"), Ok(event_json(data=data))))
 
     assert rejection.reason is Reason.INVALID
     assert [v.pointer for v in rejection.violations] == ["/data"]
@@ -177,16 +183,16 @@ def test_a_conflict_names_the_event_and_points_at_its_id() -> None:
 
     assert (rejection.reason, rejection.source, rejection.id) == (Reason.CONFLICT, "urn:test", "7")
     assert [v.pointer for v in rejection.violations] == ["/id"]
-    assert rejection.candidate is admitted.candidate
+    assert rejection.arrival is admitted.arrival
 
 
 @given(raw=st.binary() | json_values().map(orjson.dumps))
 def test_whatever_arrives_is_decided_about(raw: bytes) -> None:
-    candidate = Candidate.parse(raw, "http")
+    candidate = parsed(raw)
 
     rejection = refuse(candidate)
 
-    assert rejection.candidate.raw == raw
+    assert rejection.arrival.raw == raw
     assert rejection.violations
 
 
@@ -197,4 +203,69 @@ def test_what_is_admitted_is_the_event_that_was_sent(event: Event) -> None:
 
     admitted = let_in(a_candidate(event.to_json()), known)
 
-    assert admitted.event == event
+    assert admitted.document == event.document
+
+
+def test_whole_numbers_are_kept_exactly_or_refused() -> None:
+    exact = event_json(data={"n": 2**63 - 1})
+    too_long = orjson.dumps(exact).replace(str(2**63 - 1).encode(), b"18446744073709551616")
+
+    assert f'"n":{2**63 - 1}' in let_in(a_candidate(exact), contracts()).document.json
+    assert [v.pointer for v in refuse(parsed(too_long)).violations] == ["/data"]
+
+
+@pytest.mark.parametrize(("depth", "admitted"), [(3, True), (4, False)])
+def test_what_is_nested_deeper_than_the_limit_is_malformed(depth: int, admitted: bool) -> None:
+    data: object = 1
+    for _ in range(depth - 1):
+        data = [data]
+    candidate = parsed(orjson.dumps(event_json(data=data)), EventLimits(depth=3))
+
+    decision = Door(contracts()).admit(candidate)
+
+    assert isinstance(decision, Ok) is admitted
+    assert admitted or refuse(candidate).violations[0].keyword == "depth"
+
+
+def test_an_event_beyond_the_limit_is_malformed_and_kept() -> None:
+    raw = orjson.dumps(event_json())
+
+    rejection = refuse(parsed(raw, EventLimits(event_bytes=len(raw) - 1)))
+
+    assert (rejection.reason, rejection.arrival.raw) == (Reason.MALFORMED, raw)
+    assert isinstance(Door(contracts()).admit(parsed(raw, EventLimits(len(raw)))), Ok)
+
+
+@pytest.mark.parametrize("name", ["id", "source", "type"])
+def test_a_name_that_no_index_can_hold_is_refused(name: str) -> None:
+    rejection = refuse(a_candidate(event_json(**{name: "x" * 1025})))
+
+    assert [(v.pointer, v.keyword) for v in rejection.violations] == [(f"/{name}", "max-bytes")]
+
+
+def test_an_event_that_its_sender_may_not_send_is_refused() -> None:
+    door = Door(contracts(), may_send=lambda type_: type_.startswith("shop."))
+
+    match door.admit(a_candidate(event_json())):
+        case Err(rejection):
+            assert rejection.reason is Reason.FORBIDDEN
+        case Ok(_):
+            pytest.fail("it was admitted")
+
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_an_event_keeps_the_trace_that_it_came_in_and_stays_the_same_event() -> None:
+    [plain, traced, own] = [
+        Door(contracts(), traceparent=trace).admit(a_candidate(event_json(**members)))
+        for trace, members in ((None, {}), (TRACE, {}), (TRACE, {"traceparent": "its-own"}))
+    ]
+
+    assert isinstance(plain, Ok)
+    assert isinstance(traced, Ok)
+    assert isinstance(own, Ok)
+    assert f'"traceparent":"{TRACE}"' in traced.value.document.json
+    assert '"traceparent":"its-own"' in own.value.document.json
+    prints = {decision.value.document.fingerprint for decision in (plain, traced, own)}
+    assert len(prints) == 1

@@ -5,11 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triptych.core.domain.json import Violation
-from triptych.ingestion.domain.admission import Admitted, Candidate, Reason, Rejection
+from triptych.ingestion.domain.admission import Admitted, Arrival, Reason, Rejection
 from triptych.ingestion.domain.outcome import Outcome, Status, count, refused, stored
 from triptych.testing.builders import an_event
 
-CANDIDATE = Candidate.parse(b"{}", "http")
+ARRIVAL = Arrival(b"{}", "http")
 
 
 def an_outcome(status: Status = Status.ACCEPTED) -> Outcome:
@@ -30,16 +30,16 @@ def test_refused_is_what_is_not_in_the_store(status: Status, is_refused: bool) -
 
 
 def test_what_is_stored_has_the_events_name_and_its_contract() -> None:
-    admitted = Admitted(an_event(id="7"), CANDIDATE, "test.happened/1")
+    admitted = Admitted(an_event(id="7").document, ARRIVAL, "test.happened/1")
 
     assert stored(admitted, Status.DUPLICATE) == Outcome(
-        Status.DUPLICATE, "urn:test", "7", contract="test.happened/1"
+        Status.DUPLICATE, "urn:test", "7", "test.happened", contract="test.happened/1"
     )
 
 
 @pytest.mark.parametrize("reason", Reason)
 def test_only_a_taken_name_is_a_conflict(reason: Reason) -> None:
-    outcome = refused(Rejection(CANDIDATE, reason, ()))
+    outcome = refused(Rejection(ARRIVAL, reason, ()))
 
     expected = Status.CONFLICT if reason is Reason.CONFLICT else Status.REJECTED
     assert outcome.status is expected
@@ -48,7 +48,7 @@ def test_only_a_taken_name_is_a_conflict(reason: Reason) -> None:
 def test_what_is_refused_has_every_reason() -> None:
     violations = (Violation("/id", "required", "id is missing"), Violation("", "type", "no"))
 
-    outcome = refused(Rejection(CANDIDATE, Reason.INVALID, violations, source="urn:test"))
+    outcome = refused(Rejection(ARRIVAL, Reason.INVALID, violations, source="urn:test"))
 
     assert (outcome.source, outcome.id) == ("urn:test", None)
     assert (outcome.reason, outcome.violations) == (Reason.INVALID, violations)

@@ -30,8 +30,10 @@ class MemoryStore:
 
     def _append(self, admitted: Admitted) -> Outcome:
         document = admitted.document
-        known = self.events.setdefault((document.source, document.id), document)
-        if known is document:
+        name = (document.source, document.id)
+        known = self.events.get(name)
+        if known is None:
+            self.events[name] = document
             return stored(admitted, Status.ACCEPTED)
         if known.fingerprint == document.fingerprint:
             return stored(admitted, Status.DUPLICATE)
