@@ -20,6 +20,7 @@ from triptych.ingestion.domain.admission import EventLimits
 from triptych.ingestion.infrastructure.answers import SqlAnswers
 from triptych.ingestion.infrastructure.contracts import ContractFolder
 from triptych.ingestion.infrastructure.keys import SqlKeys
+from triptych.ingestion.infrastructure.loads import SqlMarks
 from triptych.ingestion.infrastructure.measurements import Measurements
 from triptych.ingestion.infrastructure.rejections import SqlRejections
 from triptych.ingestion.infrastructure.store import SqlStore
@@ -82,7 +83,7 @@ def wire(settings: IngestionSettings) -> Iterator[Ingestion]:
             ingest=Ingest(contracts, commit),
             replay=Replay(rejections, contracts, commit, clock, event_limits),
             once=Once(SqlAnswers(store.engine, ANSWER_LEASE), clock, remembered),
-            load=Load(contracts, store, clock),
+            load=Load(store, SqlMarks(store.engine), clock),
             registry=registry,
             measurements=measurements,
             cursor_secret=store.secret("cursor"),

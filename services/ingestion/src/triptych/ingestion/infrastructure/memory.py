@@ -42,3 +42,18 @@ class MemoryStore:
     def _keep(self, rejection: Rejection) -> Outcome:
         self.rejections.append(rejection)
         return refused(rejection)
+
+
+class Nowhere:
+    """A store that keeps nothing: it says what would be stored, or is already."""
+
+    def save(self, decisions: Sequence[Decision], at: datetime) -> list[Outcome]:
+        """See `Store.save`; whatever is admitted is said to be accepted."""
+        return [
+            (
+                refused(decision.error)
+                if isinstance(decision, Err)
+                else stored(decision.value, Status.ACCEPTED)
+            )
+            for decision in decisions
+        ]

@@ -1,0 +1,1 @@
+"""Records from files: opened, unpacked, and taken apart."""
