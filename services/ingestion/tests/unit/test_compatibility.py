@@ -125,7 +125,7 @@ BOUNDS = st.integers(0, 3)
 TYPES = st.sampled_from(["null", "boolean", "object", "array", "number", "integer", "string"])
 
 
-def _assertions(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+def _assertions(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     members = st.dictionaries(st.sampled_from(["a", "b"]), inner, max_size=2)
     return st.fixed_dictionaries(
         {},
@@ -156,9 +156,10 @@ def _assertions(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, An
     )
 
 
-SCHEMAS = st.recursive(
+PARTS: st.SearchStrategy[Any] = st.recursive(
     st.booleans() | _assertions(st.booleans()), _assertions, max_leaves=6
-).filter(lambda schema: isinstance(schema, dict))
+)
+SCHEMAS: st.SearchStrategy[Any] = _assertions(PARTS)
 
 
 @st.composite

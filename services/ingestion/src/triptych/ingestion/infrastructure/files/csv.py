@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO, TextIO
+from typing import TextIO
 
 import orjson
 
@@ -15,7 +15,7 @@ from triptych.core.errors import Kind, TriptychError
 from triptych.ingestion.application.load import Record
 from triptych.ingestion.domain.admission import Arrival
 from triptych.ingestion.domain.mapping import EventMapping, missing_columns
-from triptych.ingestion.infrastructure.files.opening import InputFile, reading
+from triptych.ingestion.infrastructure.files.opening import Content, InputFile, reading
 
 
 class WrongMapping(TriptychError):
@@ -116,7 +116,7 @@ def _event(
 
 
 @contextmanager
-def _text(content: IO[bytes]) -> Iterator[TextIO]:
+def _text(content: Content) -> Iterator[TextIO]:
     text = io.TextIOWrapper(content, encoding="utf-8-sig", errors="surrogateescape", newline="")
     try:
         yield text

@@ -55,9 +55,8 @@ def read_records(
 
 def _guess(file: InputFile, mapping: EventMapping | None) -> Format:
     """By the content where it tells, then by the name."""
-    peek = getattr(file.content, "peek", None)
     with reading(file):
-        start: bytes = peek(64) if peek else b""
+        start = file.content.peek(64)
     if start.startswith(MAGIC):
         return Format.PARQUET
     if mapping is not None or ".csv" in file.name.lower():

@@ -18,7 +18,7 @@ def read_json(file: InputFile) -> Iterator[Record]:
     Raises:
         BrokenFile: it is no array, or breaks off: nothing behind that place can be found.
     """
-    members = ijson.items(file.content, "item", use_float=True)
+    members = ijson.items(file.content, "item")  # numbers are exact, however long
     for number in itertools.count():
         try:
             with reading(file):
@@ -33,6 +33,6 @@ def read_json(file: InputFile) -> Iterator[Record]:
 
 def _raw(member: object) -> bytes:
     try:
-        return orjson.dumps(member)
+        return orjson.dumps(member, default=float)
     except TypeError:  # whole numbers of more than 64 bits: to be refused, not lost
-        return json.dumps(member).encode()
+        return json.dumps(member, default=float).encode()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import Final, TypeAlias
 
 from triptych.core.documents import UnreadableFile
 from triptych.core.errors import Kind, TriptychError
@@ -18,6 +18,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import ZstdError, ZstdFile
 
+Content: TypeAlias = io.BufferedReader | gzip.GzipFile | ZstdFile
 STANDARD_INPUT: Final = "-"
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
@@ -38,7 +39,7 @@ class InputFile:
     size: int | None
     """In bytes, as it lies there; unknown of standard input."""
     raw: io.BufferedReader
-    content: IO[bytes]
+    content: Content
     """What is in it, unpacked."""
 
     @property
@@ -68,12 +69,12 @@ def open_input(path: str) -> Iterator[InputFile]:
         yield InputFile(name, Path(path).stat().st_size, raw, _unpacked(raw))
 
 
-def _unpacked(raw: io.BufferedReader) -> IO[bytes]:
+def _unpacked(raw: io.BufferedReader) -> Content:
     start = raw.peek(4)[:4]
     if start.startswith(_GZIP):
-        return io.BufferedReader(gzip.GzipFile(fileobj=raw))
+        return gzip.GzipFile(fileobj=raw)
     if start == _ZSTD:
-        return io.BufferedReader(ZstdFile(raw))
+        return ZstdFile(raw)
     return raw
 
 
