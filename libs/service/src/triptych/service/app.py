@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 
 from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from opentelemetry.trace import TracerProvider
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
@@ -59,7 +60,11 @@ def create_app(  # noqa: PLR0913  # each has its name where it is called
     readers = [Depends(reader)] if reader else []
 
     @app.get(
-        "/metrics", tags=["health"], summary="Measurements for Prometheus.", dependencies=readers
+        "/metrics",
+        tags=["health"],
+        summary="Measurements for Prometheus.",
+        dependencies=readers,
+        response_class=PlainTextResponse,
     )
     async def metrics() -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

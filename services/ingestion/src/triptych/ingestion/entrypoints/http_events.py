@@ -94,6 +94,7 @@ def event_routes(ingestion: Ingestion) -> APIRouter:
     @router.options(
         "",
         summary="The handshake of the CloudEvents webhook specification.",
+        response_class=Response,
         responses=openapi.HANDSHAKE,
     )
     async def handshake(
