@@ -70,6 +70,43 @@ def test_a_rotated_key_ends_and_another_has_its_rights(ingestion: Command) -> No
     ]
 
 
+@pytest.mark.parametrize(
+    "how", [["revoke"], ["rotate", "--grace", "0s"]], ids=["revoked", "expired"]
+)
+def test_a_key_that_has_ended_does_not_come_back_as_another(
+    ingestion: Command, how: list[str]
+) -> None:
+    id_, _ = create(ingestion)
+    ingestion("keys", *how, id_)
+    before = listed(ingestion)
+
+    failed = ingestion("keys", "rotate", id_)
+
+    assert failed.returncode == 1
+    assert "The key has ended" in failed.stderr
+    assert failed.stdout == ""
+    assert listed(ingestion) == before
+
+
+@pytest.mark.parametrize("name", ["[/x]", "[red]tills", "Kasse im Erdgeschoß"])
+def test_a_list_shows_a_name_as_it_is(ingestion: Command, name: str) -> None:
+    ingestion("keys", "create", name, "--scope", "write")
+
+    shown = ingestion("keys", "list", COLUMNS="200").stdout
+
+    assert name in shown
+
+
+def test_a_list_cuts_nothing_off_in_a_narrow_terminal(ingestion: Command) -> None:
+    id_, _ = create(ingestion, "--type", "shop.invoice.*", "--expires-in", "90d")
+
+    shown = ingestion("keys", "list", COLUMNS="80").stdout
+
+    assert id_ in shown
+    assert "active" in shown
+    assert "…" not in shown
+
+
 @pytest.mark.parametrize("command", ["revoke", "rotate"])
 def test_a_key_that_does_not_exist_is_named(ingestion: Command, command: str) -> None:
     id_, _ = create(ingestion)

@@ -8,7 +8,7 @@ from typing import Annotated
 import orjson
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from triptych.core.documents import nearest
 from triptych.core.errors import Kind, TriptychError
@@ -27,6 +27,13 @@ class UnknownKey(TriptychError):
 
     kind = Kind.NOT_FOUND
     hint = "See: ingestion keys list."
+
+
+class KeyEnded(TriptychError):
+    """The key has ended: it has no rights to hand on."""
+
+    kind = Kind.CONFLICT
+    hint = "Make another: ingestion keys create."
 
 
 @keys_cli.command()
@@ -59,10 +66,10 @@ def list_keys(
         for described in found:
             typer.echo(orjson.dumps(described))
         return
-    table = Table(*_COLUMNS)
+    table = Table(*map(_column, _COLUMNS), box=None, padding=(0, 1, 0, 0))
     for described in found:
         table.add_row(*(described[column] or "" for column in _COLUMNS))
-    Console().print(table)
+    Console(markup=False).print(table)  # a name may have brackets
 
 
 @keys_cli.command()
@@ -86,6 +93,8 @@ def rotate_key(
         old = next((key for key in keys.all() if key.id == id), None)
         if old is None:
             raise _unknown(id, keys)
+        if not old.active(now):
+            raise KeyEnded(f"{id} is {_state(old, now)}")
         new, text = rotate(old, now=now)
         keys.add(new)
         keys.expire(id, ends)
@@ -105,6 +114,11 @@ def _keys() -> Iterator[SqlKeys]:
         yield SqlKeys(store.engine)
 
 
+def _column(name: str) -> Column:
+    """Other columns may take several lines in a narrow terminal; nothing is cut off."""
+    return Column(name, overflow="fold", no_wrap=name in ("id", "state"))
+
+
 def _print_once(key: ApiKey, text: str) -> None:
     scopes = ", ".join(sorted(key.scopes))
     typer.echo(f"{key.id} ({key.name}) may {scopes}. Keep this, it is not shown again:", err=True)
@@ -116,7 +130,6 @@ def _unknown(id_: str, keys: SqlKeys) -> UnknownKey:
 
 
 def _described(key: ApiKey, now: datetime) -> dict[str, str | None]:
-    state = "active" if key.active(now) else "revoked" if key.revoked_at else "expired"
     return {
         "id": key.id,
         "name": key.name,
@@ -125,8 +138,12 @@ def _described(key: ApiKey, now: datetime) -> dict[str, str | None]:
         "created": _moment(key.created_at),
         "expires": _moment(key.expires_at),
         "last used": _moment(key.last_used_at),
-        "state": state,
+        "state": _state(key, now),
     }
+
+
+def _state(key: ApiKey, now: datetime) -> str:
+    return "active" if key.active(now) else "revoked" if key.revoked_at else "expired"
 
 
 def _moment(at: datetime | None) -> str | None:
