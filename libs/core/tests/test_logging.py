@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from triptych.core.config import LogSettings
-from triptych.core.logging import bind, configure_logging, get_logger
+from triptych.core.logging import bind, configure_logging, get_logger, tag, untag
 
 CANARY = "canary-7f3a9c"
 MARKER = "marker-51e2d8"
@@ -265,6 +265,15 @@ def test_what_is_bound_is_gone_after_an_error(stderr: io.StringIO) -> None:
     log.info("idle")
 
     assert "run" not in line(stderr)
+
+
+def test_what_is_tagged_stays_on_all_lines_until_it_is_taken_off(stderr: io.StringIO) -> None:
+    tag(caller="c1")
+    log.info("tagged")
+    untag("caller", "nothing")
+    log.info("untagged")
+
+    assert [line.get("caller") for line in lines(stderr)] == ["c1", None]
 
 
 def test_what_one_task_binds_another_does_not_see(stderr: io.StringIO) -> None:

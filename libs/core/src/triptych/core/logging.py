@@ -18,7 +18,12 @@ from typing import Any, Final
 import orjson
 import structlog
 from pydantic import BaseModel, SecretBytes, SecretStr
-from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.contextvars import (
+    bind_contextvars,
+    bound_contextvars,
+    merge_contextvars,
+    unbind_contextvars,
+)
 from structlog.stdlib import BoundLogger, ProcessorFormatter
 from structlog.types import EventDict, Processor
 
@@ -95,6 +100,16 @@ def get_logger(name: str) -> BoundLogger:
 def bind(**fields: object) -> AbstractContextManager[None]:
     """Put fields on every line that is logged inside the `with` block, by this task."""
     return bound_contextvars(**fields)
+
+
+def tag(**fields: object) -> None:
+    """Put fields on every line that this task logs from now on, until they are taken off."""
+    bind_contextvars(**fields)
+
+
+def untag(*fields: str) -> None:
+    """Take fields off; it does not matter whether they are there."""
+    unbind_contextvars(*fields)
 
 
 def redact(_: object, __: str, event: EventDict) -> EventDict:
