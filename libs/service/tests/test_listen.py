@@ -77,3 +77,12 @@ def test_without_keys_a_service_does_not_listen_to_the_network(host: str) -> Non
         listen(HttpSettings(host=host), section="shelf")
 
     assert str(caught.value) == f"TRIPTYCH_SHELF__HOST is {host!r}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104  # the claim
+def test_with_keys_a_service_listens_wherever_it_is_told_to(host: str) -> None:
+    with closing(listen(HttpSettings(host=host), section="shelf", keys=True)) as listener:
+        port = listener.getsockname()[1]
+
+        with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            assert connection.getpeername() == ("127.0.0.1", port)

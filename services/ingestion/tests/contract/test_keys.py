@@ -1,23 +1,30 @@
-"""What a store of keys promises, on every database."""
+"""What every store of keys promises, whichever it is."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from triptych.eventlog.database import open_database
 from triptych.ingestion.infrastructure.keys import SqlKeys
 from triptych.ingestion.infrastructure.store import SqlStore
-from triptych.service.keys import ApiKey, Scope, mint
+from triptych.service.keys import ApiKey, KeyStore, MemoryKeys, Scope, mint
 from triptych.testing.builders import NOON
 
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture
-def keys(new_database: Callable[[], str]) -> Iterator[SqlKeys]:
-    engine = open_database(new_database(), create=True)
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStore]:
+    url = f"sqlite:///{tmp_path / 'eventlog.db'}"
+    if request.param == "memory":
+        yield MemoryKeys()
+        return
+    if request.param == "postgresql":
+        url = request.getfixturevalue("postgres_server").create_database()
+    engine = open_database(url, create=True)
     SqlStore(engine).prepare()
     yield SqlKeys(engine)
     engine.dispose()
@@ -28,7 +35,7 @@ def a_key(name: str = "tills", hours: int = 0) -> ApiKey:
     return key
 
 
-def test_keys_are_kept_as_they_were_made_the_oldest_first(keys: SqlKeys) -> None:
+def test_keys_are_kept_as_they_were_made_the_oldest_first(keys: KeyStore) -> None:
     second, first = a_key("b", 2), replace(a_key("a", 1), expires_at=NOON + 9 * HOUR)
 
     keys.add(second)
@@ -37,7 +44,7 @@ def test_keys_are_kept_as_they_were_made_the_oldest_first(keys: SqlKeys) -> None
     assert keys.all() == [first, second]
 
 
-def test_a_revoked_key_stays_revoked_since_the_first_time(keys: SqlKeys) -> None:
+def test_a_revoked_key_stays_revoked_since_the_first_time(keys: KeyStore) -> None:
     keys.add(key := a_key())
 
     assert keys.revoke(key.id, NOON + HOUR)
@@ -46,7 +53,7 @@ def test_a_revoked_key_stays_revoked_since_the_first_time(keys: SqlKeys) -> None
     assert keys.all() == [replace(key, revoked_at=NOON + HOUR)]
 
 
-def test_a_key_expires_at_the_earliest_of_its_ends(keys: SqlKeys) -> None:
+def test_a_key_expires_at_the_earliest_of_its_ends(keys: KeyStore) -> None:
     keys.add(key := a_key())
 
     assert keys.expire(key.id, NOON + 2 * HOUR)
@@ -56,12 +63,12 @@ def test_a_key_expires_at_the_earliest_of_its_ends(keys: SqlKeys) -> None:
     assert keys.all() == [replace(key, expires_at=NOON + HOUR)]
 
 
-def test_a_key_that_is_not_there_cannot_end(keys: SqlKeys) -> None:
+def test_a_key_that_is_not_there_cannot_end(keys: KeyStore) -> None:
     assert not keys.revoke("nobody", NOON)
     assert not keys.expire("nobody", NOON)
 
 
-def test_it_is_remembered_when_keys_were_last_used(keys: SqlKeys) -> None:
+def test_it_is_remembered_when_keys_were_last_used(keys: KeyStore) -> None:
     keys.add(used := a_key("used"))
     keys.add(unused := a_key("unused", 1))
 
@@ -69,3 +76,27 @@ def test_it_is_remembered_when_keys_were_last_used(keys: SqlKeys) -> None:
     keys.used({})
 
     assert keys.all() == [replace(used, last_used_at=NOON + HOUR), unused]
+
+
+def test_a_later_use_is_not_forgotten_for_an_earlier_one(keys: KeyStore) -> None:
+    keys.add(key := a_key())
+    keys.used({key.id: NOON + 2 * HOUR})
+
+    keys.used({key.id: NOON + HOUR})
+
+    assert keys.all() == [replace(key, last_used_at=NOON + 2 * HOUR)]
+
+
+def test_a_use_of_a_key_that_is_not_there_is_nothing(keys: KeyStore) -> None:
+    keys.used({"nobody": NOON})
+
+    assert keys.all() == []
+
+
+def test_rights_are_kept_exactly(keys: KeyStore) -> None:
+    admin, _ = mint("[/x] ü", [Scope.ADMIN], now=NOON)
+    sender, _ = mint("", Scope, now=NOON + HOUR, event_types=["shop.*", "a"])
+    keys.add(admin)
+    keys.add(sender)
+
+    assert keys.all() == [admin, sender]

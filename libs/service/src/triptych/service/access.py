@@ -9,19 +9,24 @@ from typing import Final
 
 from fastapi import Request
 from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from triptych.core.domain.clock import Clock
 from triptych.core.errors import Kind, TriptychError
-from triptych.core.logging import get_logger
-from triptych.service.keys import ApiKey, KeyStore, Scope, authenticate
+from triptych.core.logging import get_logger, tag
+from triptych.service.keys import ApiKey, KeyStore, Scope, authenticate, claimed_id
 
 log = get_logger(__name__)
 
 REFRESH_SECONDS: Final = 5.0
-"""A new key works, and a revoked one does not any more, after so long."""
+"""A revoked key does not work any more after so long."""
+UNKNOWN_EVERY: Final = timedelta(seconds=1)
+"""So often, at most, a key that is not known makes the ring look whether it is new."""
 TRUSTED_FOR: Final = timedelta(minutes=1)
 """How long keys are believed while their store is away."""
 USED_EVERY: Final = timedelta(minutes=1)
+STOP_SECONDS: Final = 1.0
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class NoKey(TriptychError):
@@ -37,6 +42,7 @@ class NotAllowed(TriptychError):
 
     kind = Kind.FORBIDDEN
     hint = "Use a key that has this scope."
+    headers: Mapping[str, str] = {"WWW-Authenticate": 'Bearer error="insufficient_scope"'}
 
 
 class KeysUnknown(TriptychError):
@@ -65,13 +71,17 @@ class Caller:
 class KeyRing:
     """All keys, in memory: nobody waits for their store. Thread-safe."""
 
-    def __init__(self, store: KeyStore, clock: Clock) -> None:
+    def __init__(
+        self, store: KeyStore, clock: Clock, refresh_seconds: float = REFRESH_SECONDS
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._refresh_seconds = refresh_seconds
         self._keys: Mapping[str, ApiKey] = {}
-        self.required = False
-        """Whether a key is needed: from the moment that one was ever made."""
-        self._loaded_at = datetime.min.replace(tzinfo=UTC)
+        self.required = True
+        """Whether a key is needed: unless it is known that none was ever made."""
+        self._looking = threading.Lock()
+        self._looked_at = self._loaded_at = _NEVER
         self._used: dict[str, datetime] = {}
         self._told_at = clock.now()
 
@@ -81,9 +91,25 @@ class KeyRing:
         Raises:
             TriptychError: it is away; the keys that are known stay.
         """
-        self._keys = {key.id: key for key in self._store.all()}
-        self.required = self.required or bool(self._keys)
-        self._loaded_at = self._clock.now()
+        with self._looking:  # what is seen first must not replace what is seen later
+            moment = self._looked_at = self._clock.now()
+            keys = {key.id: key for key in self._store.all()}
+            self.required = bool(keys) or (self.required and self._loaded_at != _NEVER)
+            self._keys, self._loaded_at = keys, moment
+
+    def may_be_new(self, text: str | None) -> bool:
+        """Whether this looks like a key that is not known, and it is time to look again.
+
+        Who is told so has to `refresh`: nobody else is told for a while.
+        """
+        id_ = claimed_id(text or "")
+        now = self._clock.now()
+        # While the store hangs there is a look that goes on: threads must not pile up behind it.
+        waiting = self._looking.locked() or now - self._looked_at < UNKNOWN_EVERY
+        if id_ is None or id_ in self._keys or waiting:
+            return False
+        self._looked_at = now
+        return True
 
     def tell_uses(self) -> None:
         """Write down which keys were used since it was done last.
@@ -100,7 +126,7 @@ class KeyRing:
         self._told_at = self._clock.now()
 
     def caller(self, text: str | None, scope: Scope) -> Caller:
-        """Who has this key.
+        """Who has this key; its id stands on the lines of the log from here on.
 
         Raises:
             NoKey: nobody; it does not say why.
@@ -116,6 +142,7 @@ class KeyRing:
         if key is None:
             raise NoKey
         self._used[key.id] = now
+        tag(caller=key.id)
         if not key.allows(scope):
             raise NotAllowed(f"{key.id} has not the scope {scope.value!r}")
         return Caller(key)
@@ -135,11 +162,17 @@ class KeyRing:
             yield
         finally:
             ended.set()
-            self._try(self.tell_uses)
+            thread.join(STOP_SECONDS)
+            if not thread.is_alive():  # else the store hangs, and would keep us, too
+                self._try(self.tell_uses)
+
+    def try_refresh(self) -> None:
+        """Look at the store, if it is there."""
+        self._try(self.refresh)
 
     def _keep_fresh(self, ended: threading.Event) -> None:
-        while not ended.wait(REFRESH_SECONDS):
-            self._try(self.refresh)
+        while not ended.wait(self._refresh_seconds):
+            self.try_refresh()
             if self._clock.now() - self._told_at >= USED_EVERY:
                 self._try(self.tell_uses)
 
@@ -148,6 +181,8 @@ class KeyRing:
             act()
         except TriptychError as error:
             log.warning("keys.store_away", error=str(error))
+        except Exception:  # whatever it is: it must not end the thread, and with it all access
+            log.exception("keys.store_failed")
 
 
 class Requirement(HTTPBearer):
@@ -165,7 +200,14 @@ class Requirement(HTTPBearer):
             NoKey, NotAllowed, KeysUnknown: as `KeyRing.caller`.
         """
         scheme, _, text = request.headers.get("authorization", "").partition(" ")
-        return self._ring.caller(text.strip() if scheme.lower() == "bearer" else None, self._scope)
+        key = text.strip() if scheme.lower() == "bearer" else None
+        try:
+            return self._ring.caller(key, self._scope)
+        except NoKey:
+            if not self._ring.may_be_new(key):
+                raise
+        await run_in_threadpool(self._ring.try_refresh)
+        return self._ring.caller(key, self._scope)
 
 
 def require(ring: KeyRing, scope: Scope) -> Requirement:

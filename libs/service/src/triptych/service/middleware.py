@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from triptych.core.logging import bind, get_logger
+from triptych.core.logging import bind, get_logger, untag
 from triptych.service.problems import http_problem
 from triptych.service.tracing import active_tracer, tracing
 
@@ -66,6 +66,7 @@ class Requests:
             request_id = os.urandom(16).hex()
         tracer = None if scope["path"] in _QUIET else self._tracer
         parent, state = fields.get(b"traceparent", ""), fields.get(b"tracestate", "")
+        untag("caller")  # of the request before, whose task may have started this one's
         with (
             tracing(tracer, parent, state) as (trace_id, span),
             bind(request_id=request_id, trace_id=trace_id),

@@ -73,6 +73,8 @@ def wire(settings: IngestionSettings) -> Iterator[Ingestion]:
         measurements.watch(commit)
         rejections = SqlRejections(store.engine)
         event_limits = EventLimits(settings.limits.event_bytes, settings.limits.depth)
+        keys = KeyRing(SqlKeys(store.engine), clock)
+        keys.refresh()
         remembered = timedelta(hours=settings.idempotency.hours)
         yield Ingestion(
             settings=settings,
@@ -87,7 +89,7 @@ def wire(settings: IngestionSettings) -> Iterator[Ingestion]:
             registry=registry,
             measurements=measurements,
             cursor_secret=store.secret("cursor"),
-            keys=KeyRing(SqlKeys(store.engine), clock),
+            keys=keys,
         )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -20,7 +21,7 @@ class SqlKeys:
     def all(self) -> Sequence[ApiKey]:
         """See `KeyStore.all`."""
         with reading(self.engine) as connection:
-            found = connection.execute(sa.select(api_keys).order_by(api_keys.c.created_at))
+            found = connection.execute(sa.select(api_keys).order_by(*_AGE))
             return [_key(row) for row in found]
 
     def add(self, key: ApiKey) -> None:
@@ -49,7 +50,9 @@ class SqlKeys:
 
     def used(self, moments: Mapping[str, datetime]) -> None:
         """See `KeyStore.used`."""
-        this = sa.update(api_keys).where(api_keys.c.id == sa.bindparam("this"))
+        # Another process may know of a later use.
+        news = sa.func.coalesce(api_keys.c.last_used_at < sa.bindparam("at"), sa.true())
+        this = sa.update(api_keys).where(api_keys.c.id == sa.bindparam("this"), news)
         rows = [{"this": id_, "at": at} for id_, at in sorted(moments.items())]
         if rows:
             with writing(self.engine) as connection:
@@ -59,6 +62,9 @@ class SqlKeys:
         with writing(self.engine) as connection:
             this = sa.update(api_keys).where(api_keys.c.id == id_)
             return connection.execute(this.values(**values)).rowcount > 0
+
+
+_AGE: Final = (api_keys.c.created_at, api_keys.c.id)
 
 
 def _key(row: sa.Row[tuple[object, ...]]) -> ApiKey:
