@@ -118,6 +118,32 @@ def test_a_key_that_does_not_exist_is_named(ingestion: Command, command: str) ->
     assert "Traceback" not in failed.stderr
 
 
+@pytest.mark.parametrize(
+    ("options", "end"),
+    [
+        (["--expires-at", "2090-01-01T01:00:00+01:00"], "2090-01-01T00:00:00Z"),
+        (["--expires-at", "2090-01-01T00:00Z", "--expires-in", "99999d"], "2090-01-01T00:00:00Z"),
+        ([], None),
+    ],
+    ids=["a-moment", "the-earlier-of-two", "never"],
+)
+def test_a_key_expires_when_it_is_told_to(
+    ingestion: Command, options: list[str], end: str | None
+) -> None:
+    create(ingestion, *options)
+
+    assert [key["expires"] for key in listed(ingestion)] == [end]
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2090-01-01T00:00:00", "0001-01-01T00:00:00+01:00"])
+def test_what_is_no_moment_is_refused(ingestion: Command, text: str) -> None:
+    failed = ingestion("keys", "create", "tills", "--scope", "write", "--expires-at", text)
+
+    assert failed.returncode == 2
+    assert "Write it with its zone" in failed.stderr
+    assert listed(ingestion) == []
+
+
 @pytest.mark.parametrize("text", ["90", "d", "-1d", "1w", "1.5h", "٣d"])
 def test_what_is_no_stretch_of_time_is_refused(ingestion: Command, text: str) -> None:
     failed = ingestion("keys", "create", "tills", "--scope", "write", f"--expires-in={text}")

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from triptych.core.documents import nearest
 from triptych.core.errors import Kind, TriptychError
 from triptych.core.logging import configure_logging
-from triptych.ingestion.entrypoints.durations import parse_duration
+from triptych.ingestion.entrypoints.durations import parse_duration, parse_moment
 from triptych.ingestion.infrastructure.keys import SqlKeys
 from triptych.ingestion.settings import IngestionSettings
 from triptych.ingestion.wiring import opened
@@ -44,12 +44,15 @@ def create(
         list[str] | None, typer.Option(help="Events that it may send, such as shop.*; else all.")
     ] = None,
     expires_in: Annotated[str | None, typer.Option(help="Such as 90d; else never.")] = None,
+    expires_at: Annotated[str | None, typer.Option(help="Such as 2030-01-01T00:00:00Z.")] = None,
 ) -> None:
     """Make a key, and print it. Nobody sees it again: only a hash of it is kept."""
     now = datetime.now(UTC)
-    expires_at = now + parse_duration(expires_in) if expires_in else None
+    ends = [now + parse_duration(expires_in)] if expires_in else []
+    ends += [parse_moment(expires_at)] if expires_at else []
     with _keys() as keys:
-        key, text = mint(name, scope, now=now, expires_at=expires_at, event_types=type or ())
+        end = min(ends, default=None)
+        key, text = mint(name, scope, now=now, expires_at=end, event_types=type or ())
         keys.add(key)
     _print_once(key, text)
 
