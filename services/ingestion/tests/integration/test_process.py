@@ -1,13 +1,23 @@
 """The promise of the service, held against the real process."""
 
+import re
+import shutil
 import signal
+import subprocess
+import sys
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx2
 import orjson
 
+from triptych.eventlog.database import open_database
+from triptych.eventlog.log import EventLogReader
+from triptych.testing import processes
 from triptych.testing.builders import invoice_json
 from triptych.testing.processes import run, running
 
@@ -89,3 +99,66 @@ def test_a_foreseen_error_leaves_the_process_without_a_traceback() -> None:
     assert ended.returncode == 2
     assert ended.stderr.startswith("ingestion: error: There are no contracts")
     assert "Traceback" not in ended.stderr
+
+
+def test_contracts_are_read_again_on_sighup(
+    environment: dict[str, str], shop: Path, tmp_path: Path
+) -> None:
+    contracts = tmp_path / "contracts"
+    shutil.copytree(shop / "contracts", contracts)
+    settings = {**environment, "TRIPTYCH_CONTRACTS_DIR": str(contracts)}
+
+    with running("ingestion", settings) as server:
+        (contracts / "shop.invoice.v1.json").write_text("{")
+        server.process.send_signal(signal.SIGHUP)
+        notes = _until(lambda: httpx2.get(f"{server.url}/readyz").json()["notes"])
+        still = post(server.url, invoices(1))
+        (contracts / "shop.invoice.v1.json").write_text('{"maximum": 0}')
+        (contracts / "other.v1.json").write_text("{}")
+        server.process.send_signal(signal.SIGHUP)
+        listed = _until(
+            lambda: len(httpx2.get(f"{server.url}/v1/contracts").json()["contracts"]) == 2
+        )
+
+    assert "shop.invoice.v1.json:1:2" in notes["contracts"]
+    assert (still, listed) == (["accepted"], True)
+
+
+def test_a_load_that_is_killed_goes_on_and_stores_nothing_twice(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    file = tmp_path / "events.ndjson"
+    file.write_bytes(
+        b"".join(orjson.dumps({**invoice_json(), "id": str(n)}) + b"\n" for n in range(LOAD_EVENTS))
+    )
+    url = environment["TRIPTYCH_EVENTLOG_URL"]
+    run("ingestion", "migrate", env=environment)
+    reader = EventLogReader(open_database(url))
+    command = [sys.executable, "-m", "triptych.ingestion", "load", str(file), "--workers", "1"]
+    loading = subprocess.Popen(command, env=processes.environment(environment))
+    _until(lambda: reader.newest() >= LOAD_EVENTS // 10)
+    loading.kill()
+    loading.wait()
+    before = reader.newest()
+
+    again = run("ingestion", "load", str(file), env=environment)
+
+    assert before < LOAD_EVENTS
+    assert again.returncode == 0
+    [skipped] = re.findall(r"([\d,]+) loaded before", again.stdout)
+    assert int(skipped.replace(",", "")) >= before - 2000
+    assert reader.newest() == LOAD_EVENTS
+    reader.engine.dispose()
+
+
+LOAD_EVENTS = 60_000
+T = TypeVar("T")
+
+
+def _until(found: Callable[[], T]) -> T:
+    """What is found, as soon as it is there."""
+    deadline = time.monotonic() + 30
+    while not (value := found()):
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.01)
+    return value
