@@ -53,7 +53,9 @@ class ContractVersions(BaseModel):
 def contract_routes(ingestion: Ingestion) -> APIRouter:
     """`/v1/contracts` and what is below it."""
     reader = Depends(require(ingestion.keys, Scope.READ))
-    router = APIRouter(prefix="/v1/contracts", tags=["contracts"], dependencies=[reader])
+    router = APIRouter(
+        prefix="/v1/contracts", tags=["contracts"], dependencies=[reader], responses=openapi.ACCESS
+    )
 
     @router.get(
         "",

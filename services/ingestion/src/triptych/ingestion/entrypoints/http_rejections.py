@@ -45,7 +45,9 @@ class RejectionBody(BaseModel):
     first_at: datetime
     last_at: datetime
     times: int = Field(description="How often the same thing came.")
-    replayed_at: datetime | None = Field(description="When it became an event after all.")
+    replayed_at: datetime | None = Field(
+        default=None, description="When it became an event after all."
+    )
     raw: str | None = Field(default=None, description="What arrived, if it is UTF-8 text.")
     raw_base64: str | None = Field(default=None, description="What arrived, if it is not.")
 
@@ -54,7 +56,9 @@ class RejectionPage(BaseModel):
     """Some rejections, the newest first."""
 
     rejections: list[RejectionBody]
-    next: str | None = Field(description="The cursor of the next page; null on the last one.")
+    next: str | None = Field(
+        default=None, description="The cursor of the next page; null on the last one."
+    )
 
 
 class Replayed(BaseModel):
@@ -63,7 +67,7 @@ class Replayed(BaseModel):
     replayed: int = Field(description="How many are events now, or were already.")
     refused: int = Field(description="How many are refused still; they stay as they were.")
     outcomes: list[OutcomeBody] = Field(description="`index` is the rejection's id here.")
-    next: str | None = Field(description="The cursor of what was not looked at yet.")
+    next: str | None = Field(default=None, description="The cursor of what was not looked at yet.")
 
 
 def _filter(  # each is a parameter of the query
@@ -91,7 +95,7 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
     """`/v1/rejections` and what is below it."""
     reader = Depends(require(ingestion.keys, Scope.READ))
     admin = Depends(require(ingestion.keys, Scope.ADMIN))
-    router = APIRouter(prefix="/v1/rejections", tags=["rejections"])
+    router = APIRouter(prefix="/v1/rejections", tags=["rejections"], responses=openapi.ACCESS)
 
     cursors = Cursors(ingestion.cursor_secret)
 
@@ -100,9 +104,10 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
         summary="What was refused, the newest first.",
         dependencies=[reader],
         responses={
+            **openapi.WRONG_CURSOR,
             200: openapi.json_answer(
                 "A page.", {"rejections": [openapi.REJECTION_EXAMPLE], "next": None}
-            )
+            ),
         },
     )
     async def list_rejections(
@@ -119,7 +124,10 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
         "/{id}",
         summary="One rejection.",
         dependencies=[reader],
-        responses={200: openapi.json_answer("The rejection.", openapi.REJECTION_EXAMPLE)},
+        responses={
+            **openapi.NO_REJECTION,
+            200: openapi.json_answer("The rejection.", openapi.REJECTION_EXAMPLE),
+        },
     )
     async def get_rejection(id: int) -> RejectionBody:  # noqa: A002  # its name
         kept = await run_in_threadpool(ingestion.rejections.get, id)
@@ -131,7 +139,10 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
         "/{id}/replay",
         summary="Let one rejection come again.",
         dependencies=[admin],
-        responses={200: openapi.json_answer("What became of it.", openapi.OUTCOME_EXAMPLE)},
+        responses={
+            **openapi.NO_REJECTION,
+            200: openapi.json_answer("What became of it.", openapi.OUTCOME_EXAMPLE),
+        },
     )
     async def replay_one(id: int) -> OutcomeBody:  # noqa: A002  # its name
         outcome = await ingestion.replay.one(id)
@@ -142,10 +153,11 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
         summary="Let many rejections come again, the newest first.",
         dependencies=[admin],
         responses={
+            **openapi.WRONG_CURSOR,
             200: openapi.json_answer(
                 "What became of them.",
                 {"replayed": 1, "refused": 0, "outcomes": [openapi.OUTCOME_EXAMPLE], "next": None},
-            )
+            ),
         },
     )
     async def replay_many(wanted: Filter, limit: Limit = 1000, cursor: After = None) -> Replayed:

@@ -68,7 +68,26 @@ def json_answer(description: str, example: object) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"example": example}}}
 
 
+ACCESS: Final[Responses] = {
+    401: problem(
+        "There is no valid key.",
+        "no-key",
+        "A key is needed, and this is none.",
+        "",
+        "Send a valid key: Authorization: Bearer KEY. The operator makes them.",
+        401,
+    ),
+    403: problem(
+        "The key is not for this.",
+        "not-allowed",
+        "The key is not for this.",
+        "abcdefghjkmn has not the scope 'write'",
+        "Use a key that has this scope.",
+        403,
+    ),
+}
 RECEIPTS: Final[Responses] = {
+    **ACCESS,
     200: json_answer("Every event is stored, now or before.", _receipt(1, 0, OUTCOME_EXAMPLE)),
     207: {
         "model": Receipt,
@@ -99,6 +118,22 @@ RECEIPTS: Final[Responses] = {
         "",
         "Send it again in a moment: you get the answer of the first.",
         409,
+    ),
+    406: problem(
+        "The answer is JSON, and `Accept` does not want it.",
+        "not-acceptable",
+        "The answer is not to be had in a form that the client accepts.",
+        "text/html",
+        "Accept application/json.",
+        406,
+    ),
+    408: problem(
+        "The body comes too slowly.",
+        "slow-body",
+        "The request's body comes too slowly.",
+        "its time is over",
+        "Send it faster, or in smaller parts.",
+        408,
     ),
     413: problem(
         "There is too much of it.",
@@ -159,6 +194,7 @@ HANDSHAKE: Final[Responses] = {
     200: {"description": "`WebHook-Allowed-Origin` and `-Rate` say what is permitted."}
 }
 EVENT: Final[Responses] = {
+    **ACCESS,
     200: {
         "description": "The event.",
         "content": {STRUCTURED: {"schema": {"type": "object"}, "example": EVENT_EXAMPLE}},
@@ -193,4 +229,24 @@ REJECTION_EXAMPLE: Final[dict[str, Any]] = {
     "times": 1,
     "replayed_at": None,
     "raw": '{"specversion":"1.0","id":"1002"}',
+}
+NO_REJECTION: Final[Responses] = {
+    404: problem(
+        "There is none with this id.",
+        "no-such-rejection",
+        "There is no such rejection.",
+        "17",
+        "GET /v1/rejections lists all there are.",
+        404,
+    )
+}
+WRONG_CURSOR: Final[Responses] = {
+    400: problem(
+        "The cursor leads nowhere.",
+        "wrong-cursor",
+        "The cursor leads nowhere.",
+        "the cursor belongs to another query",
+        "Take `next` of the page before, with the same filters; or begin without a cursor.",
+        400,
+    )
 }
