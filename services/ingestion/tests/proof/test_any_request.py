@@ -1,6 +1,6 @@
 """Whatever arrives at the door is answered as the OpenAPI document says, and never with 500."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,8 @@ PROBLEM = "application/problem+json"
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FastAPI]:
-    url = SecretStr(f"sqlite:///{tmp_path_factory.mktemp('log') / 'eventlog.db'}")
+def app(new_database: Callable[[], str]) -> Iterator[FastAPI]:
+    url = SecretStr(new_database())
     contracts = ROOT / "examples" / "shop" / "contracts"
     with wire(IngestionSettings(eventlog_url=url, contracts_dir=contracts)) as service:
         yield create_ingestion(service)

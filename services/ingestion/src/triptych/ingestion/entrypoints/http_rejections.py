@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from pydantic import AwareDatetime, BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 
 from triptych.core.domain.page import Cursor, Page
 from triptych.core.domain.result import Err, Ok
+from triptych.core.domain.time import utc
 from triptych.core.errors import Kind, TriptychError
 from triptych.ingestion.application.ports import KeptRejection, RejectionFilter
 from triptych.ingestion.application.replay import NoSuchRejection
@@ -83,9 +84,12 @@ def _filter(  # each is a parameter of the query
         bool | None, Query(description="Whether they still wait, or were replayed.")
     ] = None,
 ) -> RejectionFilter:
-    return RejectionFilter(type, reason, since, until, open)
+    return RejectionFilter(
+        type, reason, utc(since) if since else None, utc(until) if until else None, open
+    )
 
 
+Id = Annotated[int, Path(ge=1, lt=2**63)]
 Filter = Annotated[RejectionFilter, Depends(_filter)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 After = Annotated[str | None, Query(description="`next` of the page before.")]
@@ -129,7 +133,7 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
             200: openapi.json_answer("The rejection.", openapi.REJECTION_EXAMPLE),
         },
     )
-    async def get_rejection(id: int) -> RejectionBody:  # noqa: A002  # its name
+    async def get_rejection(id: Id) -> RejectionBody:  # noqa: A002  # its name
         kept = await run_in_threadpool(ingestion.rejections.get, id)
         if kept is None:
             raise NoSuchRejection(str(id))
@@ -144,7 +148,7 @@ def rejection_routes(ingestion: Ingestion) -> APIRouter:
             200: openapi.json_answer("What became of it.", openapi.OUTCOME_EXAMPLE),
         },
     )
-    async def replay_one(id: int) -> OutcomeBody:  # noqa: A002  # its name
+    async def replay_one(id: Id) -> OutcomeBody:  # noqa: A002  # its name
         outcome = await ingestion.replay.one(id)
         return OutcomeBody.model_validate(outcome_body(outcome, id))
 
