@@ -9,11 +9,14 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import orjson
 
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+# Absolute, and as it is now: some paths are relative to a folder that a test may leave.
+_IMPORT_PATH = os.pathsep.join(str(Path(path).resolve()) for path in sys.path)
 
 
 class DidNotStart(Exception):
@@ -92,4 +95,4 @@ def _follow(service: Service, listening: threading.Event) -> None:
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     """Ours without Triptych's settings, and with the import path of this very process."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("TRIPTYCH_")}
-    return {**inherited, "PYTHONPATH": os.pathsep.join(sys.path), **extra}
+    return {**inherited, "PYTHONPATH": _IMPORT_PATH, **extra}
