@@ -69,9 +69,7 @@ class Candidate:
     def parse(cls, arrival: Arrival, limits: EventLimits = USUAL) -> "Candidate":
         """What has arrived, read as JSON."""
         if len(arrival.raw) > limits.event_bytes:
-            return cls.unreadable(
-                arrival, "max-bytes", f"it is longer than {limits.event_bytes} bytes"
-            )
+            return cls.too_long(arrival, limits)
         try:
             value = loads(arrival.raw if arrival.event is None else arrival.event)
         except ValueError as error:
@@ -81,9 +79,17 @@ class Candidate:
     @classmethod
     def parsed(cls, arrival: Arrival, value: object, limits: EventLimits = USUAL) -> "Candidate":
         """What has arrived, and the JSON that was found in it."""
+        if len(arrival.raw) > limits.event_bytes:
+            return cls.too_long(arrival, limits)
         if depth_exceeds(limits.depth, value, arrival.raw):
             return cls.unreadable(arrival, "depth", f"it is nested deeper than {limits.depth}")
         return cls(arrival, Ok(value))
+
+    @classmethod
+    def too_long(cls, arrival: Arrival, limits: EventLimits) -> "Candidate":
+        """What has arrived and is too long to be read."""
+        message = f"it is longer than {limits.event_bytes} bytes"
+        return cls.unreadable(arrival, "max-bytes", message)
 
     @classmethod
     def unreadable(cls, arrival: Arrival, keyword: str, message: str) -> "Candidate":
