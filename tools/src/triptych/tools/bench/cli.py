@@ -27,6 +27,7 @@ def ingestion(
     store: Annotated[StoreChoice, typer.Option(help="What holds the log.")] = StoreChoice.BOTH,
     quick: Annotated[bool, typer.Option("--quick", help="All of it, but small.")] = False,
     events: Annotated[int, typer.Option(help="In the file that is loaded.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 3,
     json: Annotated[Path | None, typer.Option(help="Write the numbers here, too.")] = None,
     soak_minutes: Annotated[
         float | None, typer.Option("--soak", help="Minutes of load, to see memory only.")
@@ -40,7 +41,7 @@ def ingestion(
     if soak_minutes is not None:
         flat = [_soak(name, soak_minutes) for name in store.names]
         raise typer.Exit(0 if all(flat) else 1)
-    plan = _quick(store.names) if quick else Plan(store.names, file_events=events)
+    plan = _quick(store.names) if quick else Plan(store.names, rounds=rounds, file_events=events)
     rows = _measure(plan)
     report.show(Console(width=max(WIDTH, Console().width)), rows)
     if json is not None:
