@@ -5,7 +5,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from triptych.lake.lake import Lake, LakeAway, NoSuchTable, Progress, WrongLake, WrongTableName
+from triptych.lake.change import Change, Progress
+from triptych.lake.errors import LakeAway, NoSuchTable, WrongLake, WrongTableName
+from triptych.lake.lake import Lake
 from triptych.testing.access import forbidden
 
 SCHEMA = pa.schema([("n", pa.int64())])
@@ -20,7 +22,7 @@ def lake(tmp_path: Path) -> Lake:
 def create(lake: Lake, name: str) -> None:
     table = lake.table(name)
     table.new_file("none.parquet")
-    table.commit([], SCHEMA, Progress("test", 0, 1), {})
+    table.commit(Change((), SCHEMA), Progress("test", 0, 1), {})
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from triptych.analytics.entrypoints.cli import main
-from triptych.lake.lake import DataFile, Lake, Progress
+from triptych.lake.change import Change, DataFile, Progress
+from triptych.lake.lake import Lake
 
 ROOT = Path(__file__).parents[3]
 
@@ -37,7 +38,8 @@ def commit() -> Callable[[Lake, str, pa.Table], int]:
         pq.write_table(rows, file.path)
         before = table.position("test")
         return table.commit(
-            [file] if rows.num_rows else [], rows.schema, Progress("test", before, before + 1), {}
+            Change((file,) if rows.num_rows else (), rows.schema),
+            Progress("test", before, before + 1),
         )
 
     return commit_rows

@@ -10,7 +10,8 @@ import pytest
 from triptych.analytics.domain.metric import Metric
 from triptych.analytics.domain.query import Query
 from triptych.analytics.infrastructure.lake import LakeTables, open_tables
-from triptych.lake.lake import Lake, LakeAway
+from triptych.lake.errors import LakeAway
+from triptych.lake.lake import Lake
 
 
 @pytest.fixture

@@ -15,7 +15,9 @@ from triptych.etl.domain.plan import table
 from triptych.etl.infrastructure.duckdb import DuckDb
 from triptych.etl.infrastructure.lake import LakeSink
 from triptych.eventlog.log import EventLogReader
-from triptych.lake.lake import ConcurrentCommit, Lake, NoSuchTable, Progress
+from triptych.lake.change import Progress
+from triptych.lake.errors import ConcurrentCommit, NoSuchTable
+from triptych.lake.lake import Lake
 
 NOTES: Mapping[str, str] = {"run_id": "1"}
 

@@ -27,7 +27,9 @@ from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.eventlog.database import open_database, writing
 from triptych.eventlog.log import SCHEMA, EventLogReader, append
 from triptych.eventlog.schema import migrate
-from triptych.lake.lake import ConcurrentCommit, Lake, NoSuchTable, Progress
+from triptych.lake.change import Progress
+from triptych.lake.errors import ConcurrentCommit, NoSuchTable
+from triptych.lake.lake import Lake
 from triptych.testing.builders import NOON, an_event
 
 PIPELINE = """

@@ -12,7 +12,9 @@ from sqlalchemy.dialects import postgresql
 from triptych.analytics.domain.metric import Function, Metric
 from triptych.analytics.domain.query import Answer, Query, Row
 from triptych.core.errors import Kind, TriptychError
-from triptych.lake.lake import Lake, LakeAway, Snapshot
+from triptych.lake.errors import LakeAway
+from triptych.lake.lake import Lake
+from triptych.lake.table import Snapshot
 
 
 class WrongColumn(TriptychError):

@@ -11,7 +11,8 @@ from sqlglot import exp
 
 from triptych.core.errors import Kind, TriptychError
 from triptych.eventlog.log import EventLogReader
-from triptych.lake.lake import Lake, Progress
+from triptych.lake.change import Progress
+from triptych.lake.lake import Lake
 
 
 class QueryFailed(TriptychError):

@@ -13,7 +13,7 @@ from triptych.etl.application.ports import Engine, EngineFactory, Resources
 from triptych.etl.domain.plan import INPUT, Plan
 from triptych.etl.domain.plugins import Drop
 from triptych.etl.domain.reconciliation import Reconciliation
-from triptych.lake.lake import Progress
+from triptych.lake.change import Progress
 
 log = get_logger(__name__)
 

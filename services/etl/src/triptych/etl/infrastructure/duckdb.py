@@ -13,7 +13,7 @@ from triptych.core.documents import Part
 from triptych.etl.application.ports import QueryFailed
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.plan import table
-from triptych.lake.lake import LakeAway
+from triptych.lake.errors import LakeAway
 
 
 class DuckDb(Part):

@@ -11,7 +11,8 @@ from sqlglot import exp
 
 from triptych.core.documents import Part
 from triptych.etl.application.ports import Engine, Positions, Resources
-from triptych.lake.lake import DataFile, Progress, Table
+from triptych.lake.change import Change, DataFile, Progress
+from triptych.lake.table import Table
 
 QUARANTINE: Final = "_quarantine"
 
@@ -60,8 +61,8 @@ class StagedFile:
 
     def commit(self, notes: Mapping[str, str]) -> int:
         """See `Staged.commit`. Without rows, the progress alone is committed."""
-        files = [self.file] if self.rows else []
-        version = self.target.commit(files, self.schema, self.progress, notes)
+        files = (self.file,) if self.rows else ()
+        version = self.target.commit(Change(files, self.schema), self.progress, notes)
         self.committed = bool(files)
         return version
 
