@@ -28,6 +28,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {
         "TRIPTYCH_EVENTLOG_URL": f"sqlite:///{folder}/eventlog.db",
         "TRIPTYCH_LAKE_URL": str(folder / "lake"),
+        "TRIPTYCH_STATE_URL": f"sqlite:///{folder}/etl.db",
         "TRIPTYCH_CONTRACTS_DIR": str(SHOP / "contracts"),
         "TRIPTYCH_METRICS_DIR": str(SHOP / "metrics"),
     }

@@ -52,6 +52,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     settings = {
         "TRIPTYCH_EVENTLOG_URL": f"sqlite:///{tmp_path}/eventlog.db",
         "TRIPTYCH_LAKE_URL": str(tmp_path / "lake"),
+        "TRIPTYCH_STATE_URL": f"sqlite:///{tmp_path}/etl.db",
         "TRIPTYCH_CONTRACTS_DIR": str(SHOP / "contracts"),
         "TRIPTYCH_METRICS_DIR": str(SHOP / "metrics"),
     }

@@ -75,7 +75,7 @@ def test_writers_with_names_of_their_own_lose_nothing(lake: Lake) -> None:
     def commit_ten(thread: int) -> None:
         for n in range(10):
             progress = Progress(f"writer-{thread}", n, n + 1)
-            table.commit(Change((write(table, thread * 10 + n),), SCHEMA), progress, {})
+            table.commit(Change((write(table, thread * 10 + n),), SCHEMA), [progress], {})
 
     at_once(commit_ten)
 
@@ -91,7 +91,7 @@ def test_of_writers_with_one_name_and_one_position_exactly_one_wins(
     for attempt in range(10):
         table = lake.table(f"sales_{attempt}")
         if existing:
-            table.commit(Change((write(table, 99),), SCHEMA), Progress("other", 0, 1), {})
+            table.commit(Change((write(table, 99),), SCHEMA), [Progress("other", 0, 1)], {})
 
         outcomes = at_once(partial(_try, table))
 
@@ -104,7 +104,7 @@ def test_of_writers_with_one_name_and_one_position_exactly_one_wins(
 def _try(table: Table, number: int) -> bool:
     """Commit a number from position 0; whether that succeeded."""
     try:
-        table.commit(Change((write(table, number),), SCHEMA), Progress("etl", 0, 1), {})
+        table.commit(Change((write(table, number),), SCHEMA), [Progress("etl", 0, 1)], {})
     except ConcurrentCommit:
         return False
     return True
@@ -112,7 +112,7 @@ def _try(table: Table, number: int) -> bool:
 
 def test_a_writer_that_dies_before_it_commits_leaves_the_table_as_it_was(lake: Lake) -> None:
     table = lake.table("sales")
-    table.commit(Change((write(table, 1),), SCHEMA), Progress("etl", 0, 1), {})
+    table.commit(Change((write(table, 1),), SCHEMA), [Progress("etl", 0, 1)], {})
     before = table.snapshot()
 
     with subprocess.Popen(
@@ -127,5 +127,5 @@ def test_a_writer_that_dies_before_it_commits_leaves_the_table_as_it_was(lake: L
         process.kill()
 
     assert (table.snapshot(), table.position("etl")) == (before, 1)
-    assert table.commit(Change((write(table, 3),), SCHEMA), Progress("etl", 1, 2), {}) == 1
+    assert table.commit(Change((write(table, 3),), SCHEMA), [Progress("etl", 1, 2)], {}) == 1
     assert numbers(table) == [1, 3]

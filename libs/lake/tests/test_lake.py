@@ -22,7 +22,7 @@ def lake(tmp_path: Path) -> Lake:
 def create(lake: Lake, name: str) -> None:
     table = lake.table(name)
     table.new_file("none.parquet")
-    table.commit(Change((), SCHEMA), Progress("test", 0, 1), {})
+    table.commit(Change((), SCHEMA), [Progress("test", 0, 1)], {})
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])

@@ -93,7 +93,7 @@ class TableMachine(RuleBasedStateMachine):
 
     def commit(self, rows: list[Row], mode: Mode, writer: Writer) -> int:
         change = Change(self.write(rows), SCHEMA, mode=mode, partition_by=("day",))
-        version = self.table.commit(change, writer.next(), {"by": writer.name})
+        version = self.table.commit(change, [writer.next()], {"by": writer.name})
         writer.position += 1
         return version
 
@@ -143,10 +143,10 @@ class TableMachine(RuleBasedStateMachine):
 
         change = Change(slow, SCHEMA, mode=Rewrite(base.version, base.files), partition_by=("day",))
         with pytest.raises(ConcurrentCommit):
-            self.table.commit(change, self.writers[1].next())
+            self.table.commit(change, [self.writers[1].next()])
         again = Change(self.write(rows), SCHEMA, partition_by=("day",))
         with pytest.raises(ConcurrentCommit):
-            self.table.commit(again, Progress("one", self.writers[0].position - 1, 99))
+            self.table.commit(again, [Progress("one", self.writers[0].position - 1, 99)])
 
         assert not any(file.path.exists() for file in slow)
 

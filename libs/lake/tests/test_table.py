@@ -43,7 +43,7 @@ def write(table: Table) -> Write:
 
 def commit(table: Table, *files: DataFile, before: int = 0, after: int = 1) -> int:
     """Commit these files as the writer `etl`."""
-    return table.commit(Change(files, SCHEMA), Progress("etl", before, after), {})
+    return table.commit(Change(files, SCHEMA), [Progress("etl", before, after)], {})
 
 
 def numbers(snapshot: Snapshot) -> list[int]:
@@ -112,7 +112,7 @@ def test_a_column_keeps_its_type(table: Table, kind: pa.DataType, value: object)
     path = table.new_file("0.parquet")
     pq.write_table(pa.table({"column": [value, None]}, schema), path)
 
-    table.commit(Change((DataFile(path, 2),), schema), Progress("etl", 0, 1), {})
+    table.commit(Change((DataFile(path, 2),), schema), [Progress("etl", 0, 1)], {})
 
     snapshot = table.snapshot()
     assert snapshot.schema == schema
@@ -126,8 +126,8 @@ def test_the_position_is_committed_with_the_rows(table: Table, write: Write) -> 
 
 
 def test_every_writer_has_a_position_of_its_own(table: Table, write: Write) -> None:
-    table.commit(Change((write(1),), SCHEMA), Progress("one", 0, 5), {})
-    table.commit(Change((write(2),), SCHEMA), Progress("two", 0, 9), {})
+    table.commit(Change((write(1),), SCHEMA), [Progress("one", 0, 5)], {})
+    table.commit(Change((write(2),), SCHEMA), [Progress("two", 0, 9)], {})
 
     assert [table.position(name) for name in ("one", "two", "three")] == [5, 9, 0]
 
@@ -152,8 +152,8 @@ def test_a_first_commit_without_files_makes_an_empty_table(table: Table) -> None
 
 
 def test_notes_stand_in_the_tables_history(table: Table, write: Write) -> None:
-    table.commit(Change((write(1),), SCHEMA), Progress("etl", 0, 1), {"run": "first"})
-    table.commit(Change((write(2),), SCHEMA), Progress("etl", 1, 2), {"run": "second"})
+    table.commit(Change((write(1),), SCHEMA), [Progress("etl", 0, 1)], {"run": "first"})
+    table.commit(Change((write(2),), SCHEMA), [Progress("etl", 1, 2)], {"run": "second"})
 
     history = DeltaTable(table.folder).history()
 
@@ -198,7 +198,7 @@ def test_other_columns_than_the_tables_are_refused_by_name(
     commit(table, write(1))
 
     with pytest.raises(SchemaChanged) as caught:
-        table.commit(Change((write(2),), schema), Progress("etl", 1, 2), {})
+        table.commit(Change((write(2),), schema), [Progress("etl", 1, 2)], {})
 
     assert str(caught.value) == f"'sales': {', '.join(columns)}"
 
@@ -216,7 +216,7 @@ def test_a_commit_that_is_refused_changes_nothing_and_leaves_no_file(
     file = write(2)
 
     with pytest.raises((ConcurrentCommit, SchemaChanged)):
-        table.commit(Change((file,), schema), Progress("etl", before, 9), {})
+        table.commit(Change((file,), schema), [Progress("etl", before, 9)], {})
 
     assert table.snapshot() == snapshot
     assert table.position("etl") == 1
@@ -265,15 +265,15 @@ def test_a_type_that_no_table_can_hold_is_refused(table: Table) -> None:
     schema = pa.schema([("took", pa.duration("s"))])
 
     with pytest.raises(UnsupportedColumn):
-        table.commit(Change((), schema), Progress("etl", 0, 1), {})
+        table.commit(Change((), schema), [Progress("etl", 0, 1)], {})
 
 
 def test_a_column_that_may_now_be_missing_is_another_column(table: Table) -> None:
     strict = pa.schema([pa.field("n", pa.int64(), nullable=False)])
-    table.commit(Change((), strict), Progress("etl", 0, 1), {})
+    table.commit(Change((), strict), [Progress("etl", 0, 1)], {})
 
     with pytest.raises(SchemaChanged, match="n"):
-        table.commit(Change((), pa.schema([("n", pa.int64())])), Progress("etl", 1, 2), {})
+        table.commit(Change((), pa.schema([("n", pa.int64())])), [Progress("etl", 1, 2)], {})
 
 
 def test_a_file_that_is_missing_is_not_committed(table: Table) -> None:

@@ -39,7 +39,7 @@ def commit() -> Callable[[Lake, str, pa.Table], int]:
         before = table.position("test")
         return table.commit(
             Change((file,) if rows.num_rows else (), rows.schema),
-            Progress("test", before, before + 1),
+            [Progress("test", before, before + 1)],
         )
 
     return commit_rows

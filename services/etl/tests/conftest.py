@@ -26,7 +26,11 @@ def database(tmp_path: Path) -> str:
 @pytest.fixture
 def environment(database: str, tmp_path: Path) -> dict[str, str]:
     """The settings for an event log and a lake of the test's own."""
-    return {"TRIPTYCH_EVENTLOG_URL": database, "TRIPTYCH_LAKE_URL": str(tmp_path / "lake")}
+    return {
+        "TRIPTYCH_EVENTLOG_URL": database,
+        "TRIPTYCH_LAKE_URL": str(tmp_path / "lake"),
+        "TRIPTYCH_STATE_URL": f"sqlite:///{tmp_path / 'etl.db'}",
+    }
 
 
 @pytest.fixture

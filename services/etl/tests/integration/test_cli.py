@@ -220,7 +220,8 @@ def test_a_forbidden_lake_is_an_error_that_says_what_to_check(
     # Import everything first: another user may not be allowed to read the packages.
     monkeypatch.setenv("TRIPTYCH_EVENTLOG_URL", database)
     monkeypatch.setenv("TRIPTYCH_LAKE_URL", str(open_folder / "trial"))
-    InstalledPlugins().find("triptych.etl.sources")
+    monkeypatch.setenv("TRIPTYCH_STATE_URL", f"sqlite:///{open_folder / 'etl.db'}")
+    InstalledPlugins().load("triptych.etl.sources", "events")
     with wire(EtlSettings()):
         pass
 

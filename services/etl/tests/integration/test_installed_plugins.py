@@ -12,8 +12,8 @@ from triptych.etl.infrastructure.plugins import BrokenPlugin, InstalledPlugins
     ("kind", "names"),
     [
         (SOURCE, {"events"}),
-        (TRANSFORM, {"derive", "filter"}),
-        (CHECK, {"not_null", "range"}),
+        (TRANSFORM, {"derive", "filter", "join", "python", "sql"}),
+        (CHECK, {"not_null", "range", "references", "schema"}),
         (SINK, {"lake"}),
         (ENGINE, {"duckdb"}),
     ],
@@ -22,11 +22,13 @@ from triptych.etl.infrastructure.plugins import BrokenPlugin, InstalledPlugins
 def test_the_plugins_of_the_service_are_installed(
     kind: PluginKind[object], names: set[str]
 ) -> None:
-    assert names <= set(InstalledPlugins().find(kind.group))
+    assert names <= set(InstalledPlugins().names(kind.group))
+    for name in InstalledPlugins().names(kind.group):
+        assert InstalledPlugins().load(kind.group, name).__doc__
 
 
 def test_a_group_without_plugins_is_empty() -> None:
-    assert InstalledPlugins().find("triptych.etl.tests.none") == {}
+    assert InstalledPlugins().names("triptych.etl.tests.none") == []
 
 
 @pytest.fixture
@@ -50,16 +52,24 @@ def strangers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("strangers")
 def test_a_plugin_of_another_package_is_found() -> None:
-    assert set(InstalledPlugins().find("triptych.etl.tests.good")) == {"good"}
+    assert InstalledPlugins().load("triptych.etl.tests.good", "good").__name__ == "Good"
+    [found] = InstalledPlugins().installed("triptych.etl.tests.good")
+    assert (found.name, found.package, found.version) == ("good", "strange", "1.0")
 
 
 @pytest.mark.usefixtures("strangers")
 @pytest.mark.parametrize(
-    ("group", "why"),
-    [("missing", "'gone'"), ("model", "no pydantic model"), ("bug", "RuntimeError: it is Monday")],
+    ("group", "name", "why"),
+    [
+        ("missing", "gone", "'gone'"),
+        ("model", "plain", "no pydantic model"),
+        ("bug", "buggy", "RuntimeError: it is Monday"),
+    ],
 )
-def test_a_plugin_that_cannot_be_loaded_is_named_with_its_package(group: str, why: str) -> None:
+def test_a_plugin_that_cannot_be_loaded_is_named_with_its_package(
+    group: str, name: str, why: str
+) -> None:
     with pytest.raises(BrokenPlugin, match="of strange: ") as refusal:
-        InstalledPlugins().find(f"triptych.etl.tests.{group}")
+        InstalledPlugins().load(f"triptych.etl.tests.{group}", name)
 
     assert why in str(refusal.value)

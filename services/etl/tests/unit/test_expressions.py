@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from triptych.etl.domain.expressions import DIALECT, column, parse
+from triptych.etl.domain.expressions import DIALECT, parse
+from triptych.etl.domain.relation import column
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The configuration of the plugins that come with the service, and how a pipeline picks one."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,60 +9,54 @@ from pydantic import BaseModel, ValidationError
 
 from triptych.core.documents import Document, Part, WrongDocument
 from triptych.etl.application.plugins import TRANSFORM, UnknownPlugin, plugin
-from triptych.etl.domain.checks import NotNull, Range
-from triptych.etl.domain.expressions import DIALECT
-from triptych.etl.domain.plugins import Drop
-from triptych.etl.domain.transforms import Derive, Filter
-from triptych.etl.infrastructure.events import Events
-from triptych.etl.infrastructure.lake import LakeSink
+from triptych.etl.domain.checks.rows import Matches, NotNull, Range
+from triptych.etl.domain.transforms.columns import Derive, Mask
+from triptych.etl.domain.transforms.relations import Aggregate
+from triptych.etl.domain.transforms.rows import Filter
+from triptych.etl.domain.transforms.sql import SqlSelect
+from triptych.etl.infrastructure.sinks.lake import LakeSink
+from triptych.etl.infrastructure.sources.events import Events
 
 
 class Known:
     """Plugins that were not installed, but handed over."""
 
-    def find(self, group: str) -> Mapping[str, type[BaseModel]]:
-        return {"derive": Derive, "filter": Filter} if group == TRANSFORM.group else {}
+    def names(self, group: str) -> Sequence[str]:
+        return ["derive", "filter"] if group == TRANSFORM.group else []
+
+    def load(self, group: str, name: str) -> type[BaseModel]:
+        known: dict[str, type[BaseModel]] = {"derive": Derive, "filter": Filter}
+        return known[name]
 
 
 def a_step(**value: Any) -> Document:
     return Document(Path("sales.yaml"), value, (), value)
 
 
-def test_a_plugin_is_found_by_its_name_and_configured() -> None:
-    name, transform = plugin(a_step(filter={"where": "a > 0"}), TRANSFORM, Known())
+def configured(name: str, value: dict[str, Any], **defaults: Any) -> object:
+    step = a_step(**{name: value})
+    return plugin(step, name, TRANSFORM, Known(), defaults=defaults, environment={})
 
-    assert (name, transform) == ("filter", Filter.model_validate({"where": "a > 0"}))
+
+def test_a_plugin_is_found_by_its_name_and_configured() -> None:
+    assert configured("filter", {"where": "a > 0"}) == Filter.model_validate({"where": "a > 0"})
+
+
+def test_what_the_file_does_not_say_is_taken_from_the_defaults() -> None:
+    wanted = Filter.model_validate({"where": "a > 0"})
+
+    assert configured("filter", {}, where="a > 0") == wanted
+    assert configured("filter", {"where": "a > 0"}, where="a > 1") == wanted
 
 
 def test_an_unknown_plugin_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(UnknownPlugin, match="no transform 'fitler': did you mean 'filter'"):
-        plugin(a_step(fitler={}), TRANSFORM, Known())
+        configured("fitler", {})
 
 
 def test_a_wrong_configuration_is_refused_with_every_problem() -> None:
     with pytest.raises(WrongDocument, match=r"(?s)'where' is missing.*unknown key 'were'"):
-        plugin(a_step(filter={"were": "a > 0"}), TRANSFORM, Known())
-
-
-def test_a_filter_says_that_it_drops_rows_and_derive_that_it_does_not() -> None:
-    assert Filter.drops is Drop.FILTERED
-    assert Derive.drops is None
-
-
-def sql_of(check: NotNull | Range) -> dict[str, str]:
-    return {reason: condition.sql(DIALECT) for reason, condition in check.rules()}
-
-
-def test_each_column_that_must_have_a_value_is_a_rule() -> None:
-    check = NotNull(columns=("a", "b"))
-
-    assert list(sql_of(check)) == ["a is missing", "b is missing"]
-
-
-def test_each_bound_of_a_range_is_a_rule() -> None:
-    check = Range.model_validate({"column": "a", "min": -5, "max": "1.5"})
-
-    assert list(sql_of(check)) == ["a is less than -5", "a is more than 1.5"]
+        configured("filter", {"were": "a > 0"})
 
 
 @pytest.mark.parametrize(
@@ -79,7 +73,14 @@ def test_each_bound_of_a_range_is_a_rule() -> None:
         (Range, {"column": "a", "max": float("nan")}),
         (LakeSink, {"table": "../other"}),
         (LakeSink, {"table": "Sales"}),
-        (LakeSink, {"table": "sales", "mode": "replace"}),
+        (Mask, {"columns": {"a": "hash"}, "key": "written in the file"}),
+        (Mask, {"columns": {"a": "hash"}, "key": "${UNSET}"}),
+        (Aggregate, {"measures": {"n": "a + 1"}}),
+        (SqlSelect, {"query": "select * from read_csv('/etc/passwd')"}),
+        (SqlSelect, {"query": "drop table rows"}),
+        (SqlSelect, {"query": "select getenv('HOME') from rows"}),
+        (SqlSelect, {"query": "select * from other.rows"}),
+        (Matches, {"column": "a", "pattern": "("}),
         (Events, {"types": [], "columns": {"a": "text"}}),
         (Events, {"types": ["t"], "columns": {}}),
         (Events, {"types": ["t"], "columns": {"A": "text"}}),

@@ -46,6 +46,7 @@ def demo(*, keep: bool) -> None:
         settings = {
             "TRIPTYCH_EVENTLOG_URL": f"sqlite:///{folder}/eventlog.db",
             "TRIPTYCH_LAKE_URL": f"{folder}/lake",
+            "TRIPTYCH_STATE_URL": f"sqlite:///{folder}/etl.db",
             "TRIPTYCH_CONTRACTS_DIR": str(SHOP / "contracts"),
             "TRIPTYCH_METRICS_DIR": str(SHOP / "metrics"),
         }

@@ -5,8 +5,8 @@ come twice, and the size is bounded: a document is exactly what it looks like.
 """
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from triptych.core.errors import Kind, TriptychError
 MAX_BYTES = 1024 * 1024
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 Step = str | int
 
 
@@ -61,14 +62,18 @@ class Document:
             value = value[step]
         return Document(self.path, value, (*self.trail, *steps), self.root)
 
-    def to(self, model: type[M]) -> M:
-        """This part as `model`.
+    def over(self, defaults: Mapping[str, Any]) -> "Document":
+        """This part, a mapping or nothing, with what it does not say taken from `defaults`."""
+        return replace(self, value={**defaults, **(self.value or {})})
+
+    def to(self, model: type[M], context: Mapping[str, object] | None = None) -> M:
+        """This part as `model`, whose validators see the context.
 
         Raises:
             WrongDocument: with every problem, its file, line and column, and the nearest name.
         """
         try:
-            return model.model_validate(self.value)
+            return model.model_validate(self.value, context=context)
         except ValidationError as error:
             raise self.wrong(list(_problems(error, model))) from None
 
@@ -89,6 +94,36 @@ class Document:
                 break
             value = value[step]
         return f"{self.path}:{line}:{column}"
+
+
+class Problems:
+    """Gathers what is wrong with the parts of a document, so that all of it is told at once."""
+
+    def __init__(self) -> None:
+        self._found: list[WrongDocument] = []
+
+    def attempt(self, read: Callable[[], T]) -> list[T]:
+        """What is read, or nothing: then the problem is told by `check`."""
+        try:
+            return [read()]
+        except WrongDocument as problem:
+            self.add(problem)
+            return []
+
+    def add(self, problem: WrongDocument) -> None:
+        """Tell this, too."""
+        self._found.append(problem)
+
+    def check(self) -> None:
+        """Tell what was found.
+
+        Raises:
+            WrongDocument: with all of it.
+        """
+        if len(self._found) == 1:
+            raise self._found[0]
+        if self._found:
+            raise WrongDocument("\n  ".join(map(str, self._found)))
 
 
 def load(path: Path) -> Document:

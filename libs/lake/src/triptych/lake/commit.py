@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,7 +39,7 @@ _NO_HOOKS: Final = PostCommitHookProperties(create_checkpoint=False, cleanup_exp
 _COMMIT_ATTEMPTS: Final = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass
 class Commit:
     """A change that is to become the next version of a table."""
 
@@ -48,8 +48,10 @@ class Commit:
     open: Callable[[], DeltaTable | None]
     """The table as it is now; `None` before its first version."""
     change: Change
-    progress: Progress | None
+    progress: Sequence[Progress]
     notes: Mapping[str, str]
+    _widened: int | None = None
+    """The version that this commit gave new columns to: what was computed from it still holds."""
 
     def make(self) -> int:
         """See `Table.commit`."""
@@ -89,13 +91,11 @@ class Commit:
             raise LakeAway(f"{self.name!r}: {first_line(error)}") from error
 
     def _check_progress(self, delta: DeltaTable | None) -> None:
-        if self.progress is None:
-            return
-        writer = self.progress.writer
-        now = (delta.transaction_version(writer) if delta else None) or 0
-        if now != self.progress.before:
-            message = f"{self.name!r}: {writer!r} is at {now}, not at {self.progress.before}"
-            raise ConcurrentCommit(message)
+        for moved in self.progress:
+            now = (delta.transaction_version(moved.writer) if delta else None) or 0
+            if now != moved.before:
+                message = f"{self.name!r}: {moved.writer!r} is at {now}, not at {moved.before}"
+                raise ConcurrentCommit(message)
 
     def _create(self, schema: Schema) -> None:
         self.folder.mkdir(exist_ok=True)
@@ -121,6 +121,7 @@ class Commit:
         if differing:
             raise SchemaChanged(f"{self.name!r}: {', '.join(sorted(differing))}")
         if new:
+            self._widened = delta.version()
             delta.alter.add_columns([f for f in schema.fields if f.name in new])
         return bool(new)
 
@@ -136,8 +137,7 @@ class Commit:
 
     def _properties(self) -> CommitProperties:
         # Without retries of its own the library never rebases onto a version that was not checked.
-        progress = self.progress
-        moved = [Transaction(progress.writer, progress.after)] if progress else None
+        moved = [Transaction(progress.writer, progress.after) for progress in self.progress]
         return CommitProperties(dict(self.notes), max_commit_retries=0, app_transactions=moved)
 
     def _added(self) -> Iterator[AddAction]:
@@ -167,7 +167,8 @@ class Commit:
                 stored = stored_files(delta, self.folder)
                 return [file for file in stored if file.partition in partitions]
             case Rewrite(base, files):
-                if delta.version() != base:
+                widened = self._widened == base and delta.version() == base + 1
+                if delta.version() != base and not widened:
                     message = f"{self.name!r}: version {delta.version()} came after {base}"
                     raise ConcurrentCommit(message)
                 stored = stored_files(delta, self.folder)

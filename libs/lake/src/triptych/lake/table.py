@@ -1,6 +1,6 @@
 """A Delta table in a folder: read a version of it, and commit the next one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -57,8 +57,20 @@ class Table:
     name: str
     folder: Path
 
+    def new_folder(self) -> Path:
+        """The folder that an engine may write files into that are to be committed; it exists.
+
+        Raises:
+            LakeAway: the folder cannot be made.
+        """
+        try:
+            self.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise LakeAway(f"the folder {str(self.folder)!r}: {error.strerror}") from None
+        return self.folder
+
     def new_file(self, name: str) -> Path:
-        """Where an engine may write a file that is to be committed; its folder exists.
+        """Where an engine may write a file of that name, likewise.
 
         Raises:
             LakeAway: the folder cannot be made.
@@ -66,11 +78,7 @@ class Table:
         """
         if Path(name).name != name:
             raise ValueError(f"{name!r} is no plain file name")
-        try:
-            self.folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise LakeAway(f"the folder {str(self.folder)!r}: {error.strerror}") from None
-        return self.folder / name
+        return self.new_folder() / name
 
     def exists(self) -> bool:
         """Whether anything was ever committed to it.
@@ -136,10 +144,10 @@ class Table:
     def commit(
         self,
         change: Change,
-        progress: Progress | None = None,
+        progress: Sequence[Progress] = (),
         notes: Mapping[str, str] | None = None,
     ) -> int:
-        """Make a new version, and record the progress, atomically.
+        """Make a new version, and record the progress of its writers, atomically.
 
         `notes` stand in the version's entry in the table's history. The version is on the disk when
         this returns. Fails as a whole: the files of a failed commit are removed.
@@ -148,7 +156,7 @@ class Table:
             The new version's number.
 
         Raises:
-            ConcurrentCommit: the writer's position is not `progress.before` any more, or the files
+            ConcurrentCommit: a writer's position is not its `before` any more, or the files
                 that the rows were computed from are not the newest.
             SchemaChanged: the table has columns that the change has not, or of other types.
             LakeAway: the table cannot be written.

@@ -18,3 +18,8 @@ class EtlSettings(Settings):
         description="The folder that holds the lake's tables.",
         examples=["/var/lib/triptych/lake"],
     )
+    state_url: SecretStr = Field(
+        default=SecretStr("sqlite:///var/etl.db"),
+        description="The database of what runs did and how far sources were read, as an SQLAlchemy URL.",
+        examples=["sqlite:////var/lib/triptych/etl.db"],
+    )

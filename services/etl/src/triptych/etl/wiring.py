@@ -1,11 +1,13 @@
 """Put the service together, by hand."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from triptych.etl.application.ports import Resources
+from triptych.etl.application.ports import Memory, Resources
 from triptych.etl.application.run import Run
-from triptych.etl.infrastructure.duckdb import DuckDb
+from triptych.etl.infrastructure.engines.duckdb import DuckDb
+from triptych.etl.infrastructure.memory import SqlMemory
+from triptych.etl.infrastructure.tables import prepare
 from triptych.etl.settings import EtlSettings
 from triptych.eventlog.database import open_database
 from triptych.eventlog.log import SCHEMA, EventLogReader
@@ -18,15 +20,25 @@ def wire(settings: EtlSettings) -> Iterator[Run]:
     """What runs pipelines, as these settings make it.
 
     Raises:
-        NoEventLog, WrongDatabase: the event log cannot be used.
+        WrongDatabase, DatabaseAway: the service's own database cannot be used.
         SchemaTooOld, SchemaTooNew: its tables are of another release.
         LakeAway: the lake cannot be used.
     """
-    engine = open_database(settings.eventlog_url.get_secret_value())
-    try:
+    with ExitStack() as opened:
+
+        def open_events() -> EventLogReader:
+            log = open_database(settings.eventlog_url.get_secret_value())
+            opened.callback(log.dispose)
+            check(log, [SCHEMA])
+            return EventLogReader(log)
+
         lake = Lake.open(settings.lake_url)
-        check(engine, [SCHEMA])
-        resources = Resources(EventLogReader(engine), lake)
+        state = open_database(settings.state_url.get_secret_value(), create=True)
+        opened.callback(state.dispose)
+        prepare(state)
+
+        def memory_of(pipeline: str) -> Memory:
+            return SqlMemory(state, pipeline)
+
+        resources = Resources(lake, open_events, memory_of)
         yield Run(resources, DuckDb())
-    finally:
-        engine.dispose()

@@ -1,17 +1,21 @@
 """What a run needs from the world: sources, engines and sinks are plugins, too."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum, auto
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
 from sqlglot import exp
 
 from triptych.core.errors import Kind, TriptychError
+from triptych.etl.domain.plugins import Effect, Rule
+from triptych.etl.domain.relation import Relation
 from triptych.eventlog.log import EventLogReader
-from triptych.lake.change import Progress
+from triptych.lake.change import DataFile, Progress
 from triptych.lake.lake import Lake
 
 
@@ -22,46 +26,161 @@ class QueryFailed(TriptychError):
     hint = "Nothing was written. Mend the step in the pipeline's file."
 
 
-@dataclass(frozen=True, slots=True)
+class Memory(Protocol):
+    """What a source keeps of how far it has come, where a number alone does not say it.
+
+    Whatever is remembered stays, under a number that grows: a run that dies before it commits that
+    number leaves something behind that nobody asks for.
+    """
+
+    def remember(self, state: object) -> int:
+        """Keep this state, which JSON can hold; the position that stands for it.
+
+        Raises:
+            DatabaseAway: it cannot be kept.
+        """
+        ...
+
+    def recall(self, position: int) -> object:
+        """The state that a position stands for; `None` for position 0.
+
+        Raises:
+            UnknownPosition: nothing is kept for it.
+            DatabaseAway: it cannot be read.
+        """
+        ...
+
+
+@dataclass(frozen=True)
 class Resources:
     """What the settings connect a pipeline to."""
 
-    events: EventLogReader
     lake: Lake
+    open_events: Callable[[], EventLogReader]
+    memory_of: Callable[[str], Memory]
+    """The memory of the source of the pipeline of that name."""
+
+    @cached_property
+    def events(self) -> EventLogReader:
+        """The event log, opened when it is first asked for: not every pipeline reads it.
+
+        Raises:
+            NoEventLog, WrongDatabase, DatabaseAway: it cannot be used.
+            SchemaTooOld, SchemaTooNew: its tables are of another release.
+        """
+        return self.open_events()
+
+
+class Format(StrEnum):
+    """What files hold."""
+
+    PARQUET = auto()
+    LINES = auto()
+    """Text: a row of one column, `line`, for each."""
+    CSV = auto()
+    """Text: all columns of the header, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Files that an engine reads for itself."""
+
+    files: tuple[str, ...]
+    format: Format
+    schema: pa.Schema
+    """Their columns; those of text are read as it is."""
+    separator: str = ","
+
+
+@dataclass(frozen=True, slots=True)
+class Batches:
+    """Rows that are brought to an engine."""
+
+    schema: pa.Schema
+    batches: Iterable[pa.RecordBatch]
+
+
+Rows: TypeAlias = Scan | Batches
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a source needs in order to be read."""
+
+    resources: Resources
+    memory: Memory
 
 
 class Source(Protocol):
     """Where rows come from, in an order that has positions. Its fields are its configuration."""
 
-    def newest(self, resources: Resources) -> int:
-        """The last position that there is."""
+    def newest(self, reading: Reading, after: int) -> int:
+        """The last position that there is; `after` itself when nothing is new since then."""
         ...
 
-    def read(self, resources: Resources, after: int, until: int) -> Iterator[pa.RecordBatch]:
+    def read(self, reading: Reading, after: int, until: int) -> Rows:
         """The raw rows with `after < position <= until`: the same ones whenever it is asked."""
         ...
 
-    def decode(self, relation: exp.Table) -> exp.Select:
-        """The typed columns of the raw rows, besides the framework's own."""
+    def decode(self, raw: Relation) -> exp.Select:
+        """The typed columns of the raw rows: see `Relation.select`.
+
+        Raises:
+            ValueError: the raw rows have not the columns that it needs.
+        """
         ...
 
-    def rules(self) -> Iterator[tuple[str, exp.Expr]]:
-        """What a decoded row has to keep in order to be readable; as for `Check.rules`."""
+    def rules(self, raw: Relation) -> Iterator[Rule]:
+        """What a row has to keep in order to be readable, over what `decode` computes from."""
         ...
+
+
+@runtime_checkable
+class ArrowTransform(Protocol):
+    """A function from batches of rows to batches of rows, which runs in Python."""
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to the number of rows."""
+        ...
+
+    def stream(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The new rows. The framework's columns, which begin with `_`, are to be passed on.
+
+        Raises:
+            ValueError: it cannot be made of these rows; the message says why.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Parquet files that an engine wrote."""
+
+    schema: pa.Schema
+    files: tuple[DataFile, ...]
 
 
 class Engine(Protocol):
     """Runs queries over relations of its own. One is opened for each run."""
 
-    def load(self, relation: str, batches: Iterable[pa.RecordBatch]) -> int:
-        """Make a relation of these rows; how many there are."""
+    def load(self, name: str, rows: Rows, label: str) -> Relation:
+        """Make a relation of these rows, and number them in the column `_row`.
+
+        Raises:
+            QueryFailed: they cannot be read; the message says what, by the label.
+        """
         ...
 
-    def count(self, relation: str) -> int:
-        """How many rows a relation has."""
+    def attach(self, name: str, rows: Rows, label: str) -> Relation:
+        """Name these rows, which are read when they are used.
+
+        Raises:
+            QueryFailed: they cannot be read; the message says what, by the label.
+        """
         ...
 
-    def view(self, relation: str, query: exp.Query, label: str) -> None:
+    def view(self, name: str, query: exp.Query, label: str) -> Relation:
         """Name a query; it runs when it is used.
 
         Raises:
@@ -69,20 +188,29 @@ class Engine(Protocol):
         """
         ...
 
-    def table(self, relation: str, query: exp.Query, label: str) -> int:
-        """Make a relation of what a query gives; how many rows there are.
+    def table(self, name: str, query: exp.Query, label: str) -> Relation:
+        """Make a relation of what a query gives.
 
         Raises:
             QueryFailed: it cannot be computed; the message says what of, by the label.
         """
         ...
 
-    def schema(self, query: exp.Query) -> pa.Schema:
-        """The columns that a query gives, with times in UTC."""
+    def stream(self, query: exp.Query, label: str) -> Batches:
+        """What a query gives, times in UTC.
+
+        Raises:
+            QueryFailed: it cannot be computed; the message says what of, by the label.
+        """
         ...
 
-    def write(self, query: exp.Query, path: Path) -> int:
-        """Write what a query gives to a Parquet file; how many rows there are."""
+    def write(self, query: exp.Query, folder: Path, partition_by: tuple[str, ...] = ()) -> Written:
+        """Write what a query gives to new Parquet files in a folder, one for each partition.
+
+        Raises:
+            QueryFailed: it cannot be computed.
+            LakeAway: the files cannot be written.
+        """
         ...
 
 
@@ -95,35 +223,40 @@ class EngineFactory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Positions:
-    """How far the outputs of a pipeline have come."""
+class Writing:
+    """What a sink needs in order to be written."""
 
-    output: int
-    quarantine: int
+    resources: Resources
+    engine: Engine
 
 
 class Sink(Protocol):
     """Where rows go. Its fields are its configuration."""
 
     @property
-    def table(self) -> str:
-        """The table's name, for people."""
+    def target(self) -> str:
+        """What is written, for people: a table's name, or a folder."""
         ...
 
-    def positions(self, resources: Resources, writer: str) -> Positions:
+    @property
+    def replaces(self) -> bool:
+        """Whether a run replaces what earlier ones wrote, so that it has to read everything."""
+        ...
+
+    def position(self, resources: Resources, writer: str) -> int:
         """How far this writer's rows have been committed."""
         ...
 
-    def quarantine(
-        self, resources: Resources, engine: Engine, rows: exp.Query, progress: Progress
-    ) -> "Staged":
-        """Write the quarantined rows, without committing them."""
+    def rules(self, resources: Resources, rows: Relation) -> Iterator[Rule]:
+        """What a row has to keep in order to be written; a row that does not is quarantined."""
         ...
 
-    def output(
-        self, resources: Resources, engine: Engine, rows: exp.Query, progress: Progress
-    ) -> "Staged":
-        """Write the rows, without committing them."""
+    def stage(self, writing: Writing, rows: Relation, progress: Progress) -> "Staged":
+        """Write the rows, without committing them.
+
+        Raises:
+            QueryFailed, SchemaChanged: they cannot be written as they are.
+        """
         ...
 
 
@@ -132,7 +265,7 @@ class Staged(Protocol):
 
     @property
     def rows(self) -> int:
-        """How many there are."""
+        """How many there are of those that were given."""
         ...
 
     def commit(self, notes: Mapping[str, str]) -> int:
@@ -142,3 +275,13 @@ class Staged(Protocol):
     def discard(self) -> None:
         """Remove them, unless they are committed."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """What is told of a run while it goes on."""
+
+    step: Callable[[str, int], None] = field(default=lambda _label, _rows: None)
+    """A step is done: its label, and how many rows came out of it."""
+    reading: Callable[[int], None] = field(default=lambda _rows: None)
+    """So many more rows have been read."""

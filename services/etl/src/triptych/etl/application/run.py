@@ -1,18 +1,32 @@
 """Run a pipeline: read what is new, transform it, commit it exactly once."""
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Final
 
 import pyarrow as pa
 
 from triptych.core.logging import bind, get_logger
+from triptych.etl.application.execution import Execution, Made, Warned
 from triptych.etl.application.pipeline import Pipeline
-from triptych.etl.application.ports import Engine, EngineFactory, Resources
-from triptych.etl.domain.plan import INPUT, Plan
-from triptych.etl.domain.plugins import Drop
+from triptych.etl.application.ports import (
+    Batches,
+    Engine,
+    EngineFactory,
+    Reading,
+    Resources,
+    Rows,
+    Sink,
+    Staged,
+    Watcher,
+    Writing,
+)
+from triptych.etl.application.quarantine import Quarantine
+from triptych.etl.domain.pipeline import MAIN, Refresh
 from triptych.etl.domain.reconciliation import Reconciliation
+from triptych.etl.domain.relation import Relation
 from triptych.lake.change import Progress
 
 log = get_logger(__name__)
@@ -20,18 +34,24 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run did."""
+    """What a run did for one output."""
 
     pipeline: str
+    output: str
     run_id: str
-    table: str
+    target: str
     version: int | None
-    """The table's new version; none when there was nothing new to read."""
+    """The target's new version; none when there was nothing new to read."""
     rows: Reconciliation
+    warnings: tuple[Warned, ...] = ()
 
     def __str__(self) -> str:
-        where = f"{self.table} version {self.version}" if self.version is not None else "no change"
-        return f"{self.pipeline}: {self.rows} -> {where}"
+        name = self.pipeline if self.output == MAIN else f"{self.pipeline}.{self.output}"
+        where = "no change" if self.version is None else f"{self.target} version {self.version}"
+        return f"{name}: {self.rows} -> {where}"
+
+
+_NOTHING: Final = Made(Relation("", {}), Reconciliation(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,84 +61,111 @@ class Run:
     resources: Resources
     engines: EngineFactory
 
-    def __call__(self, pipeline: Pipeline, progress: Callable[[int], None]) -> list[Report]:
-        """Read what is new since the last run and commit it; report the rows read meanwhile.
+    def __call__(self, pipeline: Pipeline, watcher: Watcher | None = None) -> list[Report]:
+        """Read what is new since the last run and commit it; a report for each output.
 
-        A run that died between its two commits, of the quarantine and of the table, is finished
-        first, over just the rows that it had read: so there can be two reports.
+        A run that died between its commits is finished first, over just the rows that it had read;
+        so is an output that is new in the pipeline: then there are more reports.
 
         Raises:
-            ConcurrentCommit: another run of this pipeline was faster; nothing was written.
-            NotReconciled: rows are unaccounted for; nothing was written.
-            QueryFailed: a step cannot be computed; nothing was written.
+            ConcurrentCommit: another run of this pipeline was faster; nothing of this one was
+                written that the other has not written, too.
+            NotReconciled, ChecksFailed, QueryFailed: nothing was written.
         """
-        reports = []
-        writer = f"etl:{pipeline.name}"
-        at = pipeline.sink.positions(self.resources, writer)
-        if at.quarantine > at.output:
-            reports.append(self._run(pipeline, writer, at.quarantine, progress))
-        newest = pipeline.source.newest(self.resources)
-        reports.append(self._run(pipeline, writer, newest, progress))
-        return reports
+        reports: list[Report] = []
+        while True:
+            behind, after, until = self._next(pipeline)
+            if until == after:
+                return reports or [_report(pipeline, "", name, _NOTHING, 0) for name in behind]
+            reports += self._run(pipeline, behind, after, until, watcher or Watcher())
+
+    def _next(self, pipeline: Pipeline) -> tuple[dict[str, Sink], int, int]:
+        """The outputs that are furthest behind, where they are, and how far they are to come."""
+        sinks = pipeline.sinks
+        at = {name: sink.position(self.resources, pipeline.writer) for name, sink in sinks.items()}
+        after = min(at.values())
+        behind = {name: sink for name, sink in sinks.items() if at[name] == after}
+        quarantined = Quarantine(self.resources.lake, pipeline).positions()
+        if further := [at for at in (*at.values(), *quarantined.values()) if at > after]:
+            return behind, after, min(further)
+        return behind, after, pipeline.source.plugin.newest(self._reading(pipeline), after)
 
     def _run(
-        self, pipeline: Pipeline, writer: str, until: int, progress: Callable[[int], None]
-    ) -> Report:
-        sink, plan, resources = pipeline.sink, pipeline.plan, self.resources
+        self,
+        pipeline: Pipeline,
+        behind: Mapping[str, Sink],
+        after: int,
+        until: int,
+        watcher: Watcher,
+    ) -> list[Report]:
         run_id = uuid.uuid4().hex
         with (
             bind(pipeline=pipeline.name, run_id=run_id),
             self.engines.open() as engine,
-            ExitStack() as staged,
+            ExitStack() as undo,
         ):
-            at = sink.positions(resources, writer)
-            batches = pipeline.source.read(resources, at.output, until)
-            read = engine.load(INPUT, _counted(batches, progress))
-            if not read:
-                nothing = Reconciliation(0, 0, 0, 0, 0)
-                return Report(pipeline.name, run_id, sink.table, None, nothing)
-            dropped = _transform(engine, plan)
-            faulty = Progress(writer, at.quarantine, until)
-            quarantined = sink.quarantine(resources, engine, plan.quarantine, faulty)
-            staged.callback(quarantined.discard)
-            output = sink.output(resources, engine, plan.output, Progress(writer, at.output, until))
-            staged.callback(output.discard)
-            rows = Reconciliation(
-                read,
-                output.rows,
-                quarantined.rows,
-                dropped[Drop.FILTERED],
-                dropped[Drop.DUPLICATES],
-            )
-            rows.check()
-            notes = {"pipeline": pipeline.name, "run_id": run_id, "rows": str(rows)}
-            # The quarantine first: where it is ahead of the table, a run is to be finished.
-            if quarantined.rows and at.quarantine < until:
-                quarantined.commit(notes)
-            version = output.commit(notes)
-            log.info("run.finished", table=sink.table, version=version, **asdict(rows))
-            return Report(pipeline.name, run_id, sink.table, version, rows)
+            begin = 0 if pipeline.file.refresh is Refresh.FULL else after
+            rows = pipeline.source.plugin.read(self._reading(pipeline), begin, until)
+            inputs = self._attach_inputs(engine, pipeline)
+            execution = Execution(engine, pipeline, self.resources, inputs, watcher)
+            made = execution.run(_counted(rows, watcher))
+            quarantine = Quarantine(self.resources.lake, pipeline)
+            staged: list[tuple[Report, Staged]] = []
+            faulty = quarantine.stage(execution, until, run_id)
+            undo.callback(faulty.discard)
+            for name, sink in behind.items():
+                progress = Progress(pipeline.writer, after, until)
+                output = sink.stage(Writing(self.resources, engine), made[name].rows, progress)
+                undo.callback(output.discard)
+                staged.append((_report(pipeline, run_id, name, made[name], output.rows), output))
+            # The quarantine first: where it is ahead of an output, a run is to be finished.
+            faulty.commit({"pipeline": pipeline.name, "run_id": run_id})
+            return [_commit(report, output) for report, output in staged]
+
+    def _attach_inputs(self, engine: Engine, pipeline: Pipeline) -> dict[str, Relation]:
+        """The pipeline's inputs as they are now, in whole."""
+        inputs = {}
+        reading = self._reading(pipeline)
+        for name, configured in pipeline.inputs.items():
+            source = configured.plugin
+            rows = source.read(reading, 0, source.newest(reading, 0))
+            raw = engine.load(f"raw_{name}", rows, configured.label)
+            inputs[name] = engine.view(f"input_{name}", source.decode(raw), configured.label)
+        return inputs
+
+    def _reading(self, pipeline: Pipeline) -> Reading:
+        return Reading(self.resources, self.resources.memory_of(pipeline.name))
 
 
-def _transform(engine: Engine, plan: Plan) -> dict[Drop, int]:
-    """Make the plan's relations; how many rows were left out, and as what."""
-    dropped = dict.fromkeys(Drop, 0)
-    before = INPUT
-    for step in plan.steps:
-        if step.drops:
-            rows = engine.count(before)
-            dropped[step.drops] += rows - engine.table(step.relation, step.query, step.label)
-        elif step.relation in (plan.decoded, plan.checked):
-            engine.table(step.relation, step.query, step.label)
-        else:
-            engine.view(step.relation, step.query, step.label)
-        before = step.relation
-    return dropped
+def _commit(report: Report, staged: Staged) -> Report:
+    notes = {"pipeline": report.pipeline, "run_id": report.run_id, "rows": str(report.rows)}
+    version = staged.commit(notes)
+    told = {"output": report.output, "target": report.target, "version": version}
+    log.info("run.finished", **told, **asdict(report.rows))
+    return replace(report, version=version)
 
 
-def _counted(
-    batches: Iterator[pa.RecordBatch], progress: Callable[[int], None]
-) -> Iterator[pa.RecordBatch]:
+def _report(pipeline: Pipeline, run_id: str, name: str, made: Made, written: int) -> Report:
+    """What will have been done.
+
+    Raises:
+        NotReconciled: rows are unaccounted for.
+    """
+    rows = replace(made.tally, written=written)
+    rows.check()
+    target = pipeline.sinks[name].target
+    for warned in made.warnings:
+        log.warning("run.check", check=warned.check, fault=warned.fault, rows=warned.rows)
+    return Report(pipeline.name, name, run_id, target, None, rows, made.warnings)
+
+
+def _counted(rows: Rows, watcher: Watcher) -> Rows:
+    if isinstance(rows, Batches):
+        return Batches(rows.schema, _counting(rows.batches, watcher))
+    return rows
+
+
+def _counting(batches: Iterable[pa.RecordBatch], watcher: Watcher) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         yield batch
-        progress(batch.num_rows)
+        watcher.reading(batch.num_rows)

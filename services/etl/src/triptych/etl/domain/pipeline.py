@@ -1,22 +1,62 @@
 """A pipeline, as its YAML file says it."""
 
-from typing import Annotated, Any, Literal, TypeAlias
+from enum import StrEnum, auto
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field
 
 from triptych.core.documents import Part
 
-Use: TypeAlias = Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=1)]
-"""A plugin's name, and its configuration."""
+MAIN: Final = "main"
+"""What the rows are called that come out of a pipeline's own transforms and checks."""
+
+Use: TypeAlias = Annotated[dict[str, Any], Field(min_length=1)]
+"""A plugin's name and its configuration, and perhaps what the framework is to know beside it."""
+
+Name: TypeAlias = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
 
 
-class PipelineFile(Part):
+class Refresh(StrEnum):
+    """What a run reads."""
+
+    INCREMENTAL = auto()
+    """What is new since the last run."""
+    FULL = auto()
+    """Everything, whenever something is new: what was written before is replaced."""
+
+
+class BranchFile(Part):
+    """What is done with rows, and perhaps where they go."""
+
+    transforms: tuple[Use, ...] = ()
+    checks: tuple[Use, ...] = ()
+    sink: Use | None = None
+
+
+class OutputFile(BranchFile):
+    """A further output: rows of the pipeline go on from somewhere in it."""
+
+    origin: str = Field(
+        default=MAIN,
+        alias="from",
+        description="The output whose rows it starts from: another one's name, or `main`.",
+    )
+
+
+class PipelineFile(BranchFile):
     """A pipeline: where its rows come from, what is done with them, where they go."""
 
     version: Literal[1] = Field(description="The version of this format.")
-    name: str = Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$", examples=["sales"])
+    name: Name = Field(examples=["sales"])
     description: str = ""
+    refresh: Refresh = Refresh.INCREMENTAL
+    defaults: dict[str, dict[str, dict[str, Any]]] = Field(
+        default={},
+        description="What a plugin's configuration says if it does not say otherwise, by kind and name.",
+        examples=[{"sinks": {"lake": {"schema": "evolve"}}}],
+    )
     source: Use
-    transforms: tuple[Use, ...] = ()
-    checks: tuple[Use, ...] = ()
-    sink: Use
+    inputs: dict[Name, Use] = Field(
+        default={}, description="Other relations, which are read whole: for joins and look-ups."
+    )
+    outputs: dict[Name, OutputFile] = Field(default={}, description="Further outputs.")

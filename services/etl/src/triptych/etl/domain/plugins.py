@@ -5,35 +5,105 @@ in the group `triptych.etl.transforms` or `triptych.etl.checks`.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum, auto
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sqlglot import exp
 
+from triptych.etl.domain.relation import Inputs, Relation
 
-class Drop(StrEnum):
-    """Why a transform leaves rows out: what they are counted as."""
 
-    FILTERED = auto()
-    DUPLICATES = auto()
+class Effect(StrEnum):
+    """What a transform does to the number of rows: what has to be accounted for."""
+
+    KEEPS = auto()
+    """A row comes out for each that goes in."""
+    FILTERS = auto()
+    """Some rows are left out: they count as filtered."""
+    DEDUPLICATES = auto()
+    """Some rows are left out: they count as duplicates."""
+    REGRAINS = auto()
+    """What is a row is something else afterwards."""
 
 
 class Transform(Protocol):
     """A function from relation to relation."""
 
     @property
-    def drops(self) -> Drop | None:
-        """What the rows are that it leaves out; `None` when it keeps every row."""
+    def effect(self) -> Effect:
+        """What it does to the number of rows."""
         ...
 
-    def apply(self, relation: exp.Table) -> exp.Select:
-        """The query over `relation` that makes the new one. It passes unknown columns on."""
+    def apply(self, relation: Relation, inputs: Inputs) -> exp.Query:
+        """The query over `relation` that makes the new one: see `Relation.select`.
+
+        Raises:
+            ValueError: it cannot be made of a relation with these columns; the message says why.
+        """
         ...
 
 
-class Check(Protocol):
-    """Rules that a row has to keep; a row that breaks one goes to the quarantine."""
+class Severity(StrEnum):
+    """What becomes of it when a check fails."""
 
-    def rules(self) -> Iterator[tuple[str, exp.Expr]]:
-        """Each rule: the reason for breaking it, and a condition that is never null."""
+    QUARANTINE = auto()
+    """The row goes to the quarantine, with all its faults."""
+    WARN = auto()
+    """It is counted and told."""
+    FAIL = auto()
+    """The run fails, and nothing is committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """Something that a row has to keep."""
+
+    fault: str
+    """What is wrong with a row that breaks it."""
+    holds: exp.Expr
+    """A condition over the row's columns that is never null."""
+    join: exp.Join | None = None
+    """What has to be joined to the relation for the condition to be computed; no row is multiplied."""
+
+
+@runtime_checkable
+class RowCheck(Protocol):
+    """Rules that each row has to keep.
+
+    A transform that keeps the number of rows may have some, too, over the columns that its query
+    is computed from: the rows that break them are set aside.
+    """
+
+    def rules(self, relation: Relation, inputs: Inputs) -> Iterator[Rule]:
+        """Each rule.
+
+        Raises:
+            ValueError: they cannot be made for a relation with these columns.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """Something that a relation as a whole has to keep."""
+
+    fault: str
+    holds: exp.Query
+    """A query that gives one row of one column: true when it is kept."""
+
+
+@runtime_checkable
+class TableCheck(Protocol):
+    """Demands on a relation as a whole: when one is not kept, no single row is at fault.
+
+    A transform may have some, too: on the rows that it is given, and on the inputs.
+    """
+
+    def demands(self, relation: Relation, inputs: Inputs) -> Iterator[Demand]:
+        """Each demand.
+
+        Raises:
+            ValueError: they cannot be made for a relation with these columns.
+        """
         ...

@@ -1,6 +1,6 @@
 """Every row that was read is accounted for, or the run fails."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from triptych.core.errors import Kind, TriptychError
 
@@ -14,18 +14,33 @@ class NotReconciled(TriptychError):
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """How many rows a run read, and what became of them."""
+    """How many rows a run read, and what became of them on their way to one output."""
 
     read: int
-    written: int
-    quarantined: int
-    filtered: int
-    duplicates: int
+    written: int = 0
+    quarantined: int = 0
+    filtered: int = 0
+    duplicates: int = 0
+    regrained: int = 0
+    """How many more there were, all in all, after steps that say that they change what a row is."""
 
     def __str__(self) -> str:
+        made = f" {self.regrained:+,} regrained" if self.regrained else ""
         return (
-            f"{self.read:,} read = {self.written:,} written + {self.quarantined:,} quarantined"
+            f"{self.read:,} read{made} = {self.written:,} written + {self.quarantined:,} quarantined"
             f" + {self.filtered:,} filtered + {self.duplicates:,} duplicates"
+        )
+
+    def plus(
+        self, *, quarantined: int = 0, filtered: int = 0, duplicates: int = 0, regrained: int = 0
+    ) -> "Reconciliation":
+        """This, and what became of some more rows."""
+        return replace(
+            self,
+            quarantined=self.quarantined + quarantined,
+            filtered=self.filtered + filtered,
+            duplicates=self.duplicates + duplicates,
+            regrained=self.regrained + regrained,
         )
 
     def check(self) -> None:
@@ -34,5 +49,6 @@ class Reconciliation:
         Raises:
             NotReconciled: with the numbers.
         """
-        if self.read != self.written + self.quarantined + self.filtered + self.duplicates:
+        became = self.written + self.quarantined + self.filtered + self.duplicates
+        if self.read + self.regrained != became:
             raise NotReconciled(str(self).replace("=", "is not"))

@@ -1,5 +1,6 @@
 """The door for people: `etl run`."""
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn
 from triptych.core.errors import exit_on_error
 from triptych.core.logging import configure_logging
 from triptych.etl.application.pipeline import read_pipeline
+from triptych.etl.application.ports import Watcher
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import EtlSettings
 from triptych.etl.wiring import wire
@@ -38,7 +40,7 @@ def run(
     settings = EtlSettings.load()
     configure_logging(settings.log)
     plugins = InstalledPlugins()
-    ready = [read_pipeline(path, plugins) for path in pipelines]
+    ready = [read_pipeline(path, plugins, os.environ) for path in pipelines]
     terminal = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,.0f} rows read"))
     with (
@@ -49,7 +51,8 @@ def run(
     ):
         for pipeline in ready:
             task = bar.add_task(pipeline.name, total=None)
-            for report in run_pipeline(pipeline, partial(bar.advance, task)):
+            watcher = Watcher(reading=partial(bar.advance, task))
+            for report in run_pipeline(pipeline, watcher):
                 typer.echo(str(report))
 
 

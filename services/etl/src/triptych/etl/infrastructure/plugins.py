@@ -1,8 +1,9 @@
 """Plugins from the entry points of whatever packages are installed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 from pydantic import BaseModel
 
@@ -16,29 +17,53 @@ class BrokenPlugin(TriptychError):
     hint = "Mend or remove the package that has it."
 
 
-class InstalledPlugins:
-    """The plugins that are installed, loaded when they are first asked for."""
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """A plugin that some package brings."""
 
-    def find(self, group: str) -> Mapping[str, type[BaseModel]]:
-        """See `Plugins.find`.
+    name: str
+    package: str
+    version: str
+
+
+class InstalledPlugins:
+    """The plugins that are installed, each loaded when it is first asked for."""
+
+    def names(self, group: str) -> Sequence[str]:
+        """See `Plugins.names`."""
+        return sorted({entry.name for entry in entry_points(group=group)})
+
+    def load(self, group: str, name: str) -> type[BaseModel]:
+        """See `Plugins.load`.
 
         Raises:
             BrokenPlugin: the message names the plugin and its package.
         """
-        return _load(group)
+        return _load(group, name)
+
+    def installed(self, group: str) -> Iterator[Installed]:
+        """Where the plugins of a group come from, in the order of their names."""
+        for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
+            version = entry.dist.version if entry.dist else ""
+            yield Installed(entry.name, _package(entry), version)
 
 
 @cache
-def _load(group: str) -> Mapping[str, type[BaseModel]]:
-    plugins: dict[str, type[BaseModel]] = {}
-    for entry in entry_points(group=group):
-        package = entry.dist.name if entry.dist else "an unknown package"
-        try:
-            loaded = entry.load()
-        except Exception as error:  # a stranger's module may raise whatever it likes
-            message = f"{entry.name!r} of {package}: {type(error).__name__}: {error}"
-            raise BrokenPlugin(message) from error
-        if not (isinstance(loaded, type) and issubclass(loaded, BaseModel)):
-            raise BrokenPlugin(f"{entry.name!r} of {package}: it is no pydantic model")
-        plugins[entry.name] = loaded
-    return plugins
+def _load(group: str, name: str) -> type[BaseModel]:
+    found = list(entry_points(group=group, name=name))
+    if len(found) > 1:
+        packages = ", ".join(map(_package, found))
+        raise BrokenPlugin(f"several packages have a plugin {name!r}: {packages}")
+    [entry] = found
+    try:
+        loaded = entry.load()
+    except Exception as error:  # a stranger's module may raise whatever it likes
+        message = f"{name!r} of {_package(entry)}: {type(error).__name__}: {error}"
+        raise BrokenPlugin(message) from error
+    if not (isinstance(loaded, type) and issubclass(loaded, BaseModel)):
+        raise BrokenPlugin(f"{name!r} of {_package(entry)}: it is no pydantic model")
+    return loaded
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else "an unknown package"

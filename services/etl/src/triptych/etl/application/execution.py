@@ -1,0 +1,251 @@
+"""Compute what a pipeline makes of rows, on an engine: nothing is written by it.
+
+Every step is a relation. One that leaves rows out is computed at once, so that its rows can be
+counted; any other is a view, which is computed as part of the next.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any, Final, TypeAlias
+
+import pyarrow as pa
+from sqlglot import exp
+
+from triptych.core.errors import Kind, TriptychError
+from triptych.etl.application.pipeline import Branch, Configured, Pipeline
+from triptych.etl.application.ports import (
+    ArrowTransform,
+    Batches,
+    Engine,
+    QueryFailed,
+    Resources,
+    Rows,
+    Watcher,
+)
+from triptych.etl.domain.faults import faultless, faults, judged
+from triptych.etl.domain.pipeline import MAIN
+from triptych.etl.domain.plugins import (
+    Effect,
+    RowCheck,
+    Rule,
+    Severity,
+    TableCheck,
+    Transform,
+)
+from triptych.etl.domain.reconciliation import Reconciliation
+from triptych.etl.domain.relation import Inputs, Relation
+
+RAW: Final = "input"
+"""The relation of the rows as they were read."""
+
+
+Step: TypeAlias = Configured[Transform | ArrowTransform]
+
+
+class ChecksFailed(TriptychError):
+    """A check whose severity is `fail` was not kept"""
+
+    kind = Kind.FAILED
+    hint = "Nothing was written. Mend the rows at their source, or the check."
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A check that was not kept, and only warns."""
+
+    check: str
+    fault: str
+    rows: int | None
+    """How many rows are at fault; none where it is all of them together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came out of a branch."""
+
+    rows: Relation
+    tally: Reconciliation
+    """What became of the rows on their way here."""
+    warnings: tuple[Warned, ...] = ()
+
+
+@dataclass
+class Execution:
+    """A pipeline that runs on an engine. For one run."""
+
+    engine: Engine
+    pipeline: Pipeline
+    resources: Resources
+    inputs: Inputs
+    watcher: Watcher = field(default_factory=Watcher)
+    steps: dict[str, Relation] = field(default_factory=dict)
+    """The relation that each step made, by the step's name."""
+    faulty: dict[str, list[tuple[str, Relation]]] = field(default_factory=dict)
+    """By branch, the steps in which rows were judged, and the relations that tell their faults."""
+    _branch_name: str = MAIN
+    _named: int = 0
+
+    def run(self, rows: Rows) -> dict[str, Made]:
+        """Compute every branch over these rows; what came out of each, by its name.
+
+        Raises:
+            QueryFailed: a step cannot be computed.
+            ChecksFailed: a check is not kept that has to be.
+        """
+        source = self.pipeline.source
+        raw = self.engine.load(RAW, rows, source.label)
+        self.steps[RAW] = raw
+        read = self._count(raw.table, source)
+        with _saying(source.label):
+            query, rules = source.plugin.decode(raw), list(source.plugin.rules(raw))
+        before = Made(raw, Reconciliation(read))
+        if rules:
+            made = {"": self._judge(source, judged(raw, rules, query), before)}
+        else:
+            made = {"": Made(self._view(source, query), before.tally)}
+        for branch in self.pipeline.branches:
+            made[branch.name] = self._branch(branch, made[branch.origin])
+        return made
+
+    def _branch(self, branch: Branch, before: Made) -> Made:
+        made, self._branch_name = before, branch.name
+        for transform in branch.transforms:
+            made = self._transform(transform, made)
+            self.steps[transform.name] = made.rows
+        made = self._checks(branch, made)
+        self.steps[branch.name] = made.rows
+        return made
+
+    def _transform(self, step: Step, before: Made) -> Made:
+        transform = step.plugin
+        if isinstance(transform, TableCheck):
+            self._demand(step, transform, before, Severity.FAIL)
+        if isinstance(transform, ArrowTransform):
+            rows = self._through_python(step, transform, before.rows)
+            return Made(rows, self._account(step, before, rows), before.warnings)
+        with _saying(step.label):
+            query = transform.apply(before.rows, self.inputs)
+            rules = self._rules_of(transform, before.rows)
+        if rules and isinstance(query, exp.Select):
+            return self._judge(step, judged(before.rows, rules, query), before)
+        keep = self._view if transform.effect is Effect.KEEPS else self._table
+        rows = keep(step, query)
+        return Made(rows, self._account(step, before, rows), before.warnings)
+
+    def _rules_of(self, plugin: object, rows: Relation) -> list[Rule]:
+        return list(plugin.rules(rows, self.inputs)) if isinstance(plugin, RowCheck) else []
+
+    def _account(self, step: Step, before: Made, rows: Relation) -> Reconciliation:
+        tally = before.tally
+        if step.plugin.effect is Effect.KEEPS:  # trusted here, and found out in the end
+            return tally
+        out = self._count(rows.table, step)
+        missing = self._count(before.rows.table, step) - out
+        self.watcher.step(step.name, out)
+        match step.plugin.effect:
+            case Effect.FILTERS:
+                return tally.plus(filtered=missing)
+            case Effect.DEDUPLICATES:
+                return tally.plus(duplicates=missing)
+            case _:
+                return tally.plus(regrained=-missing)
+
+    def _through_python(self, step: Step, transform: ArrowTransform, rows: Relation) -> Relation:
+        given = self.engine.stream(exp.select("*").from_(rows.table), step.label)
+        with _saying(step.label):
+            stream = iter(transform.stream(given.batches))
+            first = next(stream, None)
+            schema = given.schema if first is None else first.schema
+            batches = stream if first is None else chain([first], stream)
+            return self.engine.attach(self._name(), Batches(schema, batches), step.label)
+
+    def _checks(self, branch: Branch, before: Made) -> Made:
+        """Check the rows: each that is set aside is so with everything that is wrong with it."""
+        strict: list[Rule] = []
+        warned: list[Warned] = []
+        for check in branch.checks:
+            if not isinstance(check.plugin, RowCheck):
+                continue
+            with _saying(check.label):
+                rules = self._rules_of(check.plugin, before.rows)
+            if check.severity in (None, Severity.QUARANTINE):
+                strict += rules
+            else:
+                warned += self._count_faults(check, before.rows, rules)
+        if branch.sink is not None:
+            with _saying(branch.sink.label):
+                strict += branch.sink.plugin.rules(self.resources, before.rows)
+        if strict:
+            step = Configured(_of(branch, "checks"), str(self.pipeline.path), None)
+            before = self._judge(step, judged(before.rows, strict), before)
+        for check in branch.checks:
+            if isinstance(check.plugin, TableCheck):
+                severity = check.severity or Severity.FAIL
+                warned += self._demand(check, check.plugin, before, severity)
+        return Made(before.rows, before.tally, (*before.warnings, *warned))
+
+    def _judge(self, step: Configured[object], query: exp.Select, before: Made) -> Made:
+        told = self._table(step, query)
+        kept = self._view(step, faultless(told))
+        good = self._count(kept.table, step)
+        if bad := self._count(told.table, step) - good:
+            self.faulty.setdefault(self._branch_name, []).append((step.name, told))
+        self.watcher.step(step.name, good)
+        return Made(kept, before.tally.plus(quarantined=bad), before.warnings)
+
+    def _count_faults(
+        self, check: Configured[RowCheck | TableCheck], rows: Relation, rules: Sequence[Rule]
+    ) -> Iterator[Warned]:
+        found = self._fetch(faults(self._view(check, judged(rows, rules))), check)
+        for reasons, count in found:
+            if check.severity is Severity.FAIL:
+                raise ChecksFailed(f"{check.label}: {reasons} ({count:,} rows)")
+            yield Warned(check.name, str(reasons), int(count))
+
+    def _demand(
+        self, step: Configured[object], plugin: TableCheck, before: Made, severity: Severity
+    ) -> list[Warned]:
+        with _saying(step.label):
+            demands = list(plugin.demands(before.rows, self.inputs))
+        broken = []
+        for demand in demands:
+            [[holds]] = self._fetch(demand.holds, step)
+            if not holds:
+                broken.append(Warned(step.name, demand.fault, None))
+        if broken and severity is Severity.FAIL:
+            raise ChecksFailed(f"{step.label}: {'; '.join(warned.fault for warned in broken)}")
+        return broken
+
+    def _view(self, step: Configured[object], query: exp.Query) -> Relation:
+        return self.engine.view(self._name(), query, step.label)
+
+    def _table(self, step: Configured[object], query: exp.Query) -> Relation:
+        return self.engine.table(self._name(), query, step.label)
+
+    def _count(self, table: exp.Table, step: Configured[object]) -> int:
+        [[count]] = self._fetch(exp.select(exp.Count(this=exp.Star())).from_(table), step)
+        return int(count)
+
+    def _fetch(self, query: exp.Query, step: Configured[object]) -> list[tuple[Any, ...]]:
+        found = self.engine.stream(query, step.label)
+        rows = pa.Table.from_batches(found.batches, found.schema)
+        return list(zip(*(column.to_pylist() for column in rows.columns), strict=True))
+
+    def _name(self) -> str:
+        self._named += 1
+        return f"step_{self._named}"
+
+
+def _of(branch: Branch, what: str) -> str:
+    return what if branch.name == MAIN else f"outputs.{branch.name}.{what}"
+
+
+@contextmanager
+def _saying(label: str) -> Iterator[None]:
+    """What a plugin says of its columns becomes an error that says whose."""
+    try:
+        yield
+    except ValueError as error:
+        raise QueryFailed(f"{label}: {error}") from None

@@ -1,0 +1,80 @@
+"""A relation: rows of known columns, which an engine holds under a name."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from sqlglot import exp
+
+from triptych.core.documents import nearest
+
+ROW: Final = "_row"
+"""The framework's own column: the number of the row that was read, from which a row was made."""
+INTERNAL: Final = "_"
+"""Columns that begin with this are the framework's own: no expression sees them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A named relation. Its name and its columns are quoted wherever they are used."""
+
+    name: str
+    types: Mapping[str, str]
+    """All of its columns, the framework's included, and their types: see `types.TypeName`."""
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, without the framework's."""
+        return [name for name in self.types if not name.startswith(INTERNAL)]
+
+    @property
+    def table(self) -> exp.Table:
+        """A reference to it."""
+        return exp.table_(self.name, quoted=True)
+
+    def select(self, projections: Iterable[exp.Expr], *, of: exp.Expr | None = None) -> exp.Select:
+        """A query for these columns, which keeps the number of each row."""
+        kept = [column(ROW)] if ROW in self.types else []
+        return exp.select(*kept, *projections).from_(self.table if of is None else of)
+
+    def all(self) -> exp.Select:
+        """A query for all of its columns."""
+        return self.select(column(name) for name in self.columns)
+
+    def public(self) -> exp.Subquery:
+        """Its columns without the framework's, as something to select from."""
+        columns = [column(name) for name in self.columns]
+        return exp.select(*columns).from_(self.table).subquery()
+
+    def check_has(self, names: Iterable[str]) -> None:
+        """Make sure that it has these columns.
+
+        Raises:
+            ValueError: with those that it has not, and the nearest that it has.
+        """
+        known = self.columns
+        if missing := [name for name in names if name not in known]:
+            raise ValueError(
+                "; ".join(
+                    f"there is no column {name!r}: {nearest(name, known)}" for name in missing
+                )
+            )
+
+
+Inputs: TypeAlias = Mapping[str, Relation]
+"""The relations that a pipeline reads beside its source, by their names."""
+
+
+def column(name: str, of: str | None = None) -> exp.Column:
+    """A reference to a column, quoted."""
+    return exp.column(name, table=of, quoted=True)
+
+
+def named(expression: exp.Expr, name: str) -> exp.Expr:
+    """An expression as a column of that name, quoted."""
+    return exp.alias_(expression, name, quoted=True)
+
+
+def text(value: str) -> exp.Literal:
+    """A piece of text in a query."""
+    return exp.Literal.string(value)

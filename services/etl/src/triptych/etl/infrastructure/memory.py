@@ -1,0 +1,46 @@
+"""What sources remember, in a SQL database."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from triptych.core.errors import Kind, TriptychError
+from triptych.etl.infrastructure.tables import memories
+from triptych.eventlog.database import reading, writing
+
+
+class UnknownPosition(TriptychError):
+    """Nobody remembers what the position of a table stands for."""
+
+    kind = Kind.CONFLICT
+    hint = "Set TRIPTYCH_STATE_URL to the database that the runs before had."
+
+
+@dataclass(frozen=True, slots=True)
+class SqlMemory:
+    """The memory of one pipeline's source."""
+
+    engine: sa.Engine
+    pipeline: str
+
+    def remember(self, state: object) -> int:
+        """See `Memory.remember`."""
+        with writing(self.engine) as connection:
+            statement = sa.insert(memories).values(pipeline=self.pipeline, state=state)
+            position: int = connection.execute(
+                statement.returning(memories.c.position)
+            ).scalar_one()
+        return position
+
+    def recall(self, position: int) -> object:
+        """See `Memory.recall`."""
+        if position == 0:
+            return None
+        query = sa.select(memories.c.state).where(
+            memories.c.position == position, memories.c.pipeline == self.pipeline
+        )
+        with reading(self.engine) as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            raise UnknownPosition(f"{position} of {self.pipeline!r}")
+        return row.state
