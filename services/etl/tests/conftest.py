@@ -1,12 +1,23 @@
 """What the tests of etl share: the sample project, and the command line."""
 
 import subprocess
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from pydantic import SecretStr
 
+from triptych.etl.application.pipeline import Pipeline, read_pipeline
+from triptych.etl.application.run import Report, Run
 from triptych.etl.entrypoints.cli import main
+from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.etl.settings import EtlSettings
+from triptych.etl.wiring import wire
+from triptych.lake.lake import Lake
 
 ROOT = Path(__file__).parents[3]
 
@@ -43,3 +54,58 @@ def etl(
         return run_command(main, *arguments, env={**environment, **variables})
 
     return run
+
+
+@dataclass(frozen=True)
+class House:
+    """Etl with a lake and files of its own."""
+
+    folder: Path
+    run_pipelines: Run
+
+    @property
+    def lake(self) -> Lake:
+        """Where tables are."""
+        return self.run_pipelines.resources.lake
+
+    @property
+    def files(self) -> Path:
+        """Where files are."""
+        return self.run_pipelines.resources.files
+
+    def pipeline(self, text: str, **environment: str) -> Pipeline:
+        """The pipeline that this YAML describes."""
+        file = self.folder / "pipeline.yaml"
+        file.write_text(textwrap.dedent(text))
+        return read_pipeline(file, InstalledPlugins(), environment)
+
+    def run(self, text: str, **environment: str) -> list[Report]:
+        """Run the pipeline that this YAML describes."""
+        return self.run_pipelines(self.pipeline(text, **environment))
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """Make a file."""
+        path = self.files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        """The rows of a table, in the order of their values."""
+        files = self.lake.table(table).snapshot().files
+        rows = [row for file in files for row in pq.read_table(file).to_pylist()]
+        return sorted(rows, key=lambda row: [str(value) for value in row.values()])
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """Etl with a lake and files of its own."""
+    (tmp_path / "files").mkdir()
+    settings = EtlSettings(
+        lake_url=str(tmp_path / "lake"),
+        files_dir=tmp_path / "files",
+        eventlog_url=SecretStr(f"sqlite:///{tmp_path / 'eventlog.db'}"),
+        state_url=SecretStr(f"sqlite:///{tmp_path / 'etl.db'}"),
+    )
+    with wire(settings) as run:
+        yield House(tmp_path, run)

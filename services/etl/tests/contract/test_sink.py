@@ -42,7 +42,7 @@ class Subject:
 @pytest.fixture
 def lake(tmp_path: Path) -> Iterator[Subject]:
     nothing = cast("Any", None)  # a sink knows of no sources
-    resources = Resources(Lake.open(str(tmp_path)), nothing, nothing)
+    resources = Resources(Lake.open(str(tmp_path)), tmp_path, nothing, nothing)
 
     def rows() -> list[int] | None:
         try:

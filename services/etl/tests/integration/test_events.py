@@ -31,7 +31,9 @@ def happen(database: str, tmp_path: Path) -> Iterator[Happen]:
     migrate(engine, [SCHEMA])
     memory = SqlMemory(engine, "test")
     lake = Lake.open(str(tmp_path / "lake"))
-    reading = Reading(Resources(lake, lambda: EventLogReader(engine), lambda _: memory), memory)
+    reading = Reading(
+        Resources(lake, tmp_path, lambda: EventLogReader(engine), lambda _: memory), memory
+    )
 
     def append_all(*events: Event) -> Reading:
         with writing(engine) as connection:

@@ -29,7 +29,7 @@ class World:
     """A lake, and an engine that writes to it."""
 
     def __init__(self, folder: Path, engine: Engine) -> None:
-        self.resources = Resources(Lake.open(str(folder)), NOTHING, NOTHING)
+        self.resources = Resources(Lake.open(str(folder)), folder, NOTHING, NOTHING)
         self.engine = engine
         self.position = 0
 

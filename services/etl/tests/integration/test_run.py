@@ -103,6 +103,7 @@ def a_world(folder: Path, pipeline: str = PIPELINE) -> Iterator[World]:
     prepare(engine)
     resources = Resources(
         Lake.open(str(folder / "lake")),
+        folder / "files",
         lambda: EventLogReader(engine),
         lambda pipeline: SqlMemory(engine, pipeline),
     )

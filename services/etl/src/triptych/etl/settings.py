@@ -1,5 +1,7 @@
 """What an operator sets for etl."""
 
+from pathlib import Path
+
 from pydantic import Field, SecretStr
 
 from triptych.core.config import Settings
@@ -17,6 +19,11 @@ class EtlSettings(Settings):
         default="var/lake",
         description="The folder that holds the lake's tables.",
         examples=["/var/lib/triptych/lake"],
+    )
+    files_dir: Path = Field(
+        default=Path(),
+        description="The folder that files are read from and written to: none outside of it is.",
+        examples=["/var/lib/triptych/files"],
     )
     state_url: SecretStr = Field(
         default=SecretStr("sqlite:///var/etl.db"),

@@ -40,5 +40,5 @@ def wire(settings: EtlSettings) -> Iterator[Run]:
         def memory_of(pipeline: str) -> Memory:
             return SqlMemory(state, pipeline)
 
-        resources = Resources(lake, open_events, memory_of)
+        resources = Resources(lake, settings.files_dir, open_events, memory_of)
         yield Run(resources, DuckDb())

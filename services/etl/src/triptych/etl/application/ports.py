@@ -56,6 +56,8 @@ class Resources:
     """What the settings connect a pipeline to."""
 
     lake: Lake
+    files: Path
+    """The folder that files are read from and written to, and none outside of it."""
     open_events: Callable[[], EventLogReader]
     memory_of: Callable[[str], Memory]
     """The memory of the source of the pipeline of that name."""
@@ -76,9 +78,11 @@ class Format(StrEnum):
 
     PARQUET = auto()
     LINES = auto()
-    """Text: a row of one column, `line`, for each."""
+    """Text: a row of one column, `line`, for each that is not empty."""
+    ITEMS = auto()
+    """A JSON array: a row of one column, `line`, for each item."""
     CSV = auto()
-    """Text: all columns of the header, as text."""
+    """Text: the columns of the header, as text; one that a file has not is null."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,8 @@ class Scan:
     schema: pa.Schema
     """Their columns; those of text are read as it is."""
     separator: str = ","
+    file_column: str | None = None
+    """The column that says which file a row is from, where there is to be one."""
 
 
 @dataclass(frozen=True, slots=True)

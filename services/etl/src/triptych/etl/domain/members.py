@@ -22,7 +22,7 @@ class Member(Part):
     type: TypeName
     at: str | None = Field(
         default=None,
-        pattern=r"^(/[A-Za-z_-][A-Za-z0-9_-]*)+$",
+        pattern=r"^(/[A-Za-z_-][A-Za-z0-9 _-]*)+$",
         description="Where in the object, as a JSON pointer; the column's name if it is left out.",
         examples=["/customer/id"],
     )

@@ -141,41 +141,62 @@ class DuckDbEngine:
 def _scan(scan: Scan) -> exp.Select:
     """A query that reads files. Nothing in them is guessed at: they have the columns they have."""
     files = exp.Array(expressions=[text(file) for file in scan.files])
-    columns = [column(name) for name in scan.schema.names]
-    if scan.format is Format.PARQUET:
-        options: dict[str, exp.Expr] = {
-            "union_by_name": exp.true(),
-            "hive_partitioning": exp.false(),
-        }
-        reader = "read_parquet"
-    else:
-        lines = scan.format is Format.LINES
-        types = exp.Struct(
-            expressions=[
-                exp.PropertyEQ(
-                    this=exp.to_identifier(name, quoted=True), expression=text("VARCHAR")
-                )
-                for name in scan.schema.names
-            ]
-        )
-        options = {
-            "columns": types,
-            "header": exp.false() if lines else exp.true(),
-            "auto_detect": exp.false(),
-            "delim": text(_NEVER if lines else scan.separator),
-            "quote": text("" if lines else '"'),
-            "escape": text("" if lines else '"'),
-            "max_line_size": exp.convert(_LONGEST_LINE),
-            "null_padding": exp.false() if lines else exp.true(),
-        }
-        reader = "read_csv"
+    reader, options = _reader_of(scan)
+    if scan.file_column is not None:
+        options["filename"] = text(scan.file_column)
     arguments = [
         exp.PropertyEQ(this=exp.to_identifier(name), expression=value)
         for name, value in options.items()
     ]
-    return exp.select(*columns).from_(exp.Anonymous(this=reader, expressions=[files, *arguments]))
+    read = exp.Anonymous(this=reader, expressions=[files, *arguments])
+    if scan.format is Format.ITEMS:
+        item = exp.Cast(this=column("json"), to=exp.DataType.build("text"))
+        others = [column(name) for name in scan.schema.names if name != _LINE]
+        return exp.select(named(item, _LINE), *others).from_(read)
+    query = exp.select(*(column(name) for name in scan.schema.names)).from_(read)
+    if scan.format is Format.LINES:
+        query = query.where(column(_LINE).is_(exp.null()).not_())
+    return query
 
 
+def _reader_of(scan: Scan) -> tuple[str, dict[str, exp.Expr]]:
+    match scan.format:
+        case Format.PARQUET:
+            return "read_parquet", {"union_by_name": exp.true(), "hive_partitioning": exp.false()}
+        case Format.ITEMS:
+            longest = exp.convert(_LONGEST_LINE)
+            return "read_json_objects", {"format": text("array"), "maximum_object_size": longest}
+        case Format.LINES:
+            types = exp.Struct(
+                expressions=[
+                    exp.PropertyEQ(this=exp.to_identifier(_LINE), expression=text("VARCHAR"))
+                ]
+            )
+            return "read_csv", {
+                **_text("", _NEVER),
+                "auto_detect": exp.false(),
+                "columns": types,
+                "header": exp.false(),
+            }
+        case Format.CSV:
+            return "read_csv", {
+                **_text('"', scan.separator),
+                "all_varchar": exp.true(),
+                "header": exp.true(),
+                "union_by_name": exp.true(),
+            }
+
+
+def _text(quote: str, separator: str) -> dict[str, exp.Expr]:
+    return {
+        "delim": text(separator),
+        "quote": text(quote),
+        "escape": text(quote),
+        "max_line_size": exp.convert(_LONGEST_LINE),
+    }
+
+
+_LINE: Final = "line"
 _NEVER: Final = "\x1e\x1f\x1e"
 """What stands between the columns of a file that has but one: it is in no text."""
 _LONGEST_LINE: Final = 16 * 1024 * 1024

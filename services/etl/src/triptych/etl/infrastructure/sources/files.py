@@ -1,0 +1,254 @@
+"""The source `files`: files below one folder, each read once."""
+
+import csv
+import gzip
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum, auto
+from pathlib import Path, PurePath
+from typing import IO, Annotated, Final, Self, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import AfterValidator, Field, model_validator
+from sqlglot import exp
+
+from triptych.core.documents import Part
+from triptych.core.errors import Kind, TriptychError
+from triptych.etl.application.ports import Format, Reading, Scan
+from triptych.etl.domain.members import MemberColumns, Members
+from triptych.etl.domain.plugins import Rule
+from triptych.etl.domain.relation import Relation, column, named, text
+from triptych.etl.domain.types import read_as, readable_as
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+FILE: Final = "file"
+"""The column of the raw rows that says which file each is from."""
+_LINE: Final = "line"
+
+
+class FileChanged(TriptychError):
+    """A file that was read is not what it was."""
+
+    kind = Kind.CONFLICT
+    hint = "Give new rows a file of their own: nobody could tell the old ones from the new."
+
+
+class BrokenFile(TriptychError):
+    """A file cannot be read."""
+
+    kind = Kind.FAILED
+    hint = "Nothing was written. Mend or remove the file, and run again."
+
+
+class Kinds(StrEnum):
+    """What files hold."""
+
+    CSV = auto()
+    NDJSON = auto()
+    JSON = auto()
+    PARQUET = auto()
+
+
+_SUFFIXES: Final = {
+    ".csv": Kinds.CSV,
+    ".ndjson": Kinds.NDJSON,
+    ".jsonl": Kinds.NDJSON,
+    ".json": Kinds.JSON,
+    ".parquet": Kinds.PARQUET,
+}
+_FORMATS: Final = {
+    Kinds.CSV: Format.CSV,
+    Kinds.NDJSON: Format.LINES,
+    Kinds.JSON: Format.ITEMS,
+    Kinds.PARQUET: Format.PARQUET,
+}
+
+
+def _confined(pattern: str) -> str:
+    parts = PurePath(pattern)
+    if parts.is_absolute() or ".." in parts.parts or not parts.parts:
+        raise ValueError(f"{pattern!r} leads out of the folder TRIPTYCH_FILES_DIR")
+    return pattern
+
+
+class Files(Part):
+    """Read files, each once: CSV, NDJSON, JSON arrays or Parquet; gzip or zstd, or plain."""
+
+    paths: tuple[Annotated[str, AfterValidator(_confined)], ...] = Field(
+        min_length=1,
+        description="Patterns below the folder TRIPTYCH_FILES_DIR; `**` stands for any folders.",
+        examples=[["orders/*.ndjson.gz"]],
+    )
+    format: Kinds | None = Field(
+        default=None, description="What they hold; their names say it if it is left out."
+    )
+    separator: str = Field(default=",", min_length=1, max_length=1, description="Of CSV.")
+    columns: Members = Field(
+        default={},
+        description="The columns to read: name and type. For CSV, all as text if left out.",
+        examples=[{"invoice": "text", "quantity": {"type": "integer", "at": "/Quantity"}}],
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        kind = self._kind
+        if kind in (Kinds.NDJSON, Kinds.JSON) and not self.columns:
+            raise ValueError(f"{kind} needs 'columns'")
+        if kind is Kinds.PARQUET and self.columns:
+            raise ValueError(
+                "Parquet has columns of its own: use the transforms 'select' and 'cast'"
+            )
+        if kind is Kinds.CSV and (
+            deep := [n for n, m in self.columns.items() if len(_at(n, m.at)) > 1]
+        ):
+            raise ValueError(f"CSV has no columns in columns: {', '.join(deep)}")
+        return self
+
+    @property
+    def _kind(self) -> Kinds:
+        if self.format is not None:
+            return self.format
+        kinds = {_SUFFIXES.get(_suffix(pattern)) for pattern in self.paths}
+        if len(kinds) != 1 or (kind := kinds.pop()) is None:
+            known = ", ".join(_SUFFIXES)
+            raise ValueError(f"the names do not say one format ({known}): set 'format'")
+        return kind
+
+    def newest(self, reading: Reading, after: int) -> int:
+        """See `Source.newest`.
+
+        Raises:
+            FileChanged: a file that was read before is another now.
+        """
+        seen = _manifest(reading, after)
+        there = _look(reading.resources.files, self.paths)
+        _check_same(seen, {name: there[name] for name in seen if name in there})
+        if there.keys() <= seen.keys():
+            return after
+        return reading.memory.remember({**seen, **there})
+
+    def read(self, reading: Reading, after: int, until: int) -> Scan:
+        """See `Source.read`.
+
+        Raises:
+            FileChanged: a file is not what it was when the run was begun, or is gone.
+            BrokenFile: a file cannot be read.
+        """
+        seen, known = _manifest(reading, after), _manifest(reading, until)
+        new = {name: mark for name, mark in known.items() if name not in seen}
+        root = reading.resources.files
+        _check_same(new, {name: _mark(root / name) for name in new if (root / name).is_file()})
+        files = [root / name for name in sorted(new)]
+        schema = self._schema(files)
+        return Scan(tuple(map(str, files)), _FORMATS[self._kind], schema, self.separator, FILE)
+
+    def _schema(self, files: Iterable[Path]) -> pa.Schema:
+        match self._kind:
+            case Kinds.PARQUET:
+                found = pa.unify_schemas([_parquet_schema(file) for file in files])
+            case Kinds.CSV:
+                names = dict.fromkeys(n for file in files for n in _header(file, self.separator))
+                found = pa.schema([(name, pa.string()) for name in names])
+            case _:
+                found = pa.schema([(_LINE, pa.string())])
+        return found.append(pa.field(FILE, pa.string()))
+
+    def decode(self, raw: Relation) -> exp.Select:
+        """See `Source.decode`."""
+        if self._kind in (Kinds.NDJSON, Kinds.JSON):
+            members = self._members()
+            parsed = raw.select([column(_LINE), members.parsed()]).subquery("parsed")
+            return raw.select(members.columns(), of=parsed)
+        if not self.columns:
+            return raw.select(column(name) for name in raw.columns if name != FILE)
+        raw.check_has(_at(name, member.at)[0] for name, member in self.columns.items())
+        return raw.select(
+            named(read_as(column(_at(name, member.at)[0]), member.type), name)
+            for name, member in self.columns.items()
+        )
+
+    def rules(self, raw: Relation) -> Iterator[Rule]:
+        """See `Source.rules`."""
+        if self._kind in (Kinds.NDJSON, Kinds.JSON):
+            valid = exp.Anonymous(this="json_valid", expressions=[column(_LINE)])
+            begins = exp.StartsWith(
+                this=exp.Trim(this=column(_LINE), position="LEADING"), expression=text("{")
+            )
+            yield Rule("it is no JSON object", exp.and_(valid, begins))
+            yield from self._members().rules()
+            return
+        for name, member in self.columns.items():
+            if member.type != "text":
+                value = readable_as(column(_at(name, member.at)[0]), member.type)
+                yield Rule(f"{name} is no {member.type}", value)
+
+    def _members(self) -> MemberColumns:
+        return MemberColumns(self.columns, _LINE)
+
+
+_Mark = list[int]
+"""A file's size, and when it was changed, in nanoseconds."""
+
+
+def _at(name: str, pointer: str | None) -> list[str]:
+    return (pointer or f"/{name}").split("/")[1:]
+
+
+def _suffix(pattern: str) -> str:
+    suffixes = [suffix.rstrip("*").lower() for suffix in PurePath(pattern).suffixes]
+    telling = [suffix for suffix in suffixes if suffix not in (".gz", ".zst")]
+    return telling[-1] if telling else ""
+
+
+def _manifest(reading: Reading, position: int) -> dict[str, _Mark]:
+    return cast("dict[str, _Mark] | None", reading.memory.recall(position)) or {}
+
+
+def _look(root: Path, patterns: Iterable[str]) -> dict[str, _Mark]:
+    inside = root.resolve()
+    return {
+        str(path.relative_to(root)): _mark(path)
+        for pattern in patterns
+        for path in root.glob(pattern)
+        if path.is_file() and path.resolve().is_relative_to(inside)
+    }
+
+
+def _mark(path: Path) -> _Mark:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _check_same(before: Mapping[str, _Mark], now: Mapping[str, _Mark]) -> None:
+    if changed := sorted(name for name, mark in now.items() if mark != before[name]):
+        raise FileChanged(", ".join(map(repr, changed)))
+
+
+def _parquet_schema(file: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except (pa.ArrowException, OSError) as error:
+        raise BrokenFile(f"{str(file)!r}: {str(error).splitlines()[0]}") from None
+
+
+def _header(file: Path, separator: str) -> list[str]:
+    try:
+        with _open(file) as opened:
+            return next(csv.reader(opened, delimiter=separator), [])
+    except (OSError, EOFError, UnicodeDecodeError, zstd.ZstdError, csv.Error) as error:
+        raise BrokenFile(f"{str(file)!r}: {error}") from None
+
+
+def _open(file: Path) -> IO[str]:
+    match file.suffix:
+        case ".gz":
+            return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+        case ".zst":
+            return cast("IO[str]", zstd.open(file, "rt", encoding="utf-8-sig", newline=""))
+        case _:
+            return file.open(encoding="utf-8-sig", newline="")
