@@ -1,23 +1,13 @@
-"""Tables and the way from each of their versions to the next (Alembic)."""
+"""The versions of tables: which one a database has, and which one this program knows."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import sqlalchemy as sa
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
 
 from triptych.core.errors import Kind, TriptychError
 from triptych.eventlog.database import reading, writing
-
-# It tells at each look which database it looks at.
-logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
 class SchemaTooOld(TriptychError):
@@ -40,32 +30,23 @@ class Schema:
 
     name: str
     migrations: Path
-    """A folder with a file for each version, made for Alembic."""
+    """A folder with a file for each version, made for Alembic: v0001_events.py is version 0001."""
 
     @property
     def version_table(self) -> str:
         """The table that says which version the tables have."""
         return f"{self.name}_version"
 
-    @cached_property
-    def script(self) -> ScriptDirectory:
-        """The versions, as Alembic knows them."""
-        return ScriptDirectory(self.migrations, version_locations=[str(self.migrations)])
+    def versions(self) -> list[str]:
+        """The versions that this program knows, from the oldest to the newest."""
+        return sorted(file.name[1:5] for file in self.migrations.glob("v[0-9][0-9][0-9][0-9]_*.py"))
 
     def version(self, connection: sa.Connection) -> str | None:
         """The version of the tables in a database, or `None` when they were never versioned."""
-        options = {"version_table": self.version_table}
-        return MigrationContext.configure(connection, opts=options).get_current_revision()
-
-    def upgrade(self, connection: sa.Connection) -> None:
-        """Bring the tables to the newest version, as a part of the caller's transaction."""
-
-        def steps(revision: object, _: object) -> object:
-            return self.script._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001  # as Alembic's own command does
-
-        with EnvironmentContext(Config(), self.script, fn=steps) as environment:
-            environment.configure(connection=connection, version_table=self.version_table)
-            environment.run_migrations()
+        if not sa.inspect(connection).has_table(self.version_table):
+            return None
+        table = sa.table(self.version_table, sa.column("version_num", sa.Text))
+        return connection.scalar(sa.select(table.c.version_num))
 
     def check(self, connection: sa.Connection) -> None:
         """Check that the tables are of the version that this program knows.
@@ -73,14 +54,12 @@ class Schema:
         Raises:
             SchemaTooOld, SchemaTooNew: they are not.
         """
-        version, newest = self.version(connection), self.script.get_current_head()
-        if version == newest:
+        version, known = self.version(connection), self.versions()
+        if version == known[-1]:
             return
-        try:
-            self.script.get_revision(version or "base")
-        except CommandError:
-            raise SchemaTooNew(f"{self.name} is at {version}, this is {newest}") from None
-        raise SchemaTooOld(f"{self.name} is at {version or 'no version'}, this is {newest}")
+        if version is not None and version not in known:
+            raise SchemaTooNew(f"{self.name} is at {version}, this is {known[-1]}")
+        raise SchemaTooOld(f"{self.name} is at {version or 'no version'}, this is {known[-1]}")
 
 
 _MIGRATION_LOCK = 0x7472_6970_7479_6368  # "triptych": one at a time, whoever else uses the server
@@ -103,7 +82,10 @@ def migrate(engine: sa.Engine, schemas: Sequence[Schema], *, only_if_empty: bool
             try:
                 schema.check(connection)
             except SchemaTooOld:
-                schema.upgrade(connection)
+                # Importing Alembic takes as long as a short command, which mostly needs none of it.
+                from triptych.eventlog.upgrade import upgrade  # noqa: PLC0415
+
+                upgrade(schema, connection)
 
 
 def check(engine: sa.Engine, schemas: Sequence[Schema]) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from pydantic import BaseModel
@@ -29,9 +28,12 @@ class Installed:
 class InstalledPlugins:
     """The plugins that are installed, each loaded when it is first asked for."""
 
+    def __init__(self) -> None:
+        self._entries = entry_points()
+
     def names(self, group: str) -> Sequence[str]:
         """See `Plugins.names`."""
-        return sorted({entry.name for entry in entry_points(group=group)})
+        return sorted(self._entries.select(group=group).names)
 
     def load(self, group: str, name: str) -> type[BaseModel]:
         """See `Plugins.load`.
@@ -39,29 +41,27 @@ class InstalledPlugins:
         Raises:
             BrokenPlugin: the message names the plugin and its package.
         """
-        return _load(group, name)
+        found = list(self._entries.select(group=group, name=name))
+        if len(found) > 1:
+            packages = ", ".join(map(_package, found))
+            raise BrokenPlugin(f"several packages have a plugin {name!r}: {packages}")
+        return _load(found[0])
 
     def installed(self, group: str) -> Iterator[Installed]:
         """Where the plugins of a group come from, in the order of their names."""
-        for entry in sorted(entry_points(group=group), key=lambda entry: entry.name):
+        for entry in sorted(self._entries.select(group=group), key=lambda entry: entry.name):
             version = entry.dist.version if entry.dist else ""
             yield Installed(entry.name, _package(entry), version)
 
 
-@cache
-def _load(group: str, name: str) -> type[BaseModel]:
-    found = list(entry_points(group=group, name=name))
-    if len(found) > 1:
-        packages = ", ".join(map(_package, found))
-        raise BrokenPlugin(f"several packages have a plugin {name!r}: {packages}")
-    [entry] = found
+def _load(entry: EntryPoint) -> type[BaseModel]:
     try:
         loaded = entry.load()
     except Exception as error:  # a stranger's module may raise whatever it likes
-        message = f"{name!r} of {_package(entry)}: {type(error).__name__}: {error}"
+        message = f"{entry.name!r} of {_package(entry)}: {type(error).__name__}: {error}"
         raise BrokenPlugin(message) from error
     if not (isinstance(loaded, type) and issubclass(loaded, BaseModel)):
-        raise BrokenPlugin(f"{name!r} of {_package(entry)}: it is no pydantic model")
+        raise BrokenPlugin(f"{entry.name!r} of {_package(entry)}: it is no pydantic model")
     return loaded
 
 

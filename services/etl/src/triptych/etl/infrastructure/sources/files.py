@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import io
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum, auto
@@ -22,9 +23,9 @@ from triptych.etl.domain.relation import Relation, column, named, text
 from triptych.etl.domain.types import read_as, readable_as
 
 if sys.version_info >= (3, 14):
-    from compression import zstd
+    from compression.zstd import ZstdError, ZstdFile
 else:
-    from backports import zstd
+    from backports.zstd import ZstdError, ZstdFile
 
 FILE: Final = "file"
 """The column of the raw rows that says which file each is from."""
@@ -240,7 +241,7 @@ def _header(file: Path, separator: str) -> list[str]:
     try:
         with _open(file) as opened:
             return next(csv.reader(opened, delimiter=separator), [])
-    except (OSError, EOFError, UnicodeDecodeError, zstd.ZstdError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, ZstdError, csv.Error) as error:
         raise BrokenFile(f"{str(file)!r}: {error}") from None
 
 
@@ -249,6 +250,6 @@ def _open(file: Path) -> IO[str]:
         case ".gz":
             return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
         case ".zst":
-            return cast("IO[str]", zstd.open(file, "rt", encoding="utf-8-sig", newline=""))
+            return io.TextIOWrapper(ZstdFile(file), encoding="utf-8-sig", newline="")
         case _:
             return file.open(encoding="utf-8-sig", newline="")
