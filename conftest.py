@@ -4,7 +4,6 @@ import logging
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -80,12 +79,3 @@ def new_database(
         return lambda: f"sqlite:///{tmp_path_factory.mktemp('database') / 'eventlog.db'}"
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.create_database
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that others may enter: not so pytest's own."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder

@@ -1,5 +1,6 @@
 """The versions of tables: which one a database has, and which one this program knows."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ import sqlalchemy as sa
 
 from triptych.core.errors import Kind, TriptychError
 from triptych.eventlog.database import reading, writing
+
+# It tells, once loaded, of its plugins, and at each look at which database it looks.
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 class SchemaTooOld(TriptychError):

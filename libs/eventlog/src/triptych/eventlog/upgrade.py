@@ -1,16 +1,11 @@
 """The way from each version of tables to the next, by Alembic."""
 
-import logging
-
 import sqlalchemy as sa
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from triptych.eventlog.schema import Schema
-
-# It tells at each look which database it looks at.
-logging.getLogger("alembic.runtime.migration").setLevel(logging.WARNING)
 
 
 def upgrade(schema: Schema, connection: sa.Connection) -> None:
