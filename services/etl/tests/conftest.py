@@ -12,11 +12,11 @@ import pytest
 from pydantic import SecretStr
 
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
-from triptych.etl.application.run import Report, Run
+from triptych.etl.application.run import Report
 from triptych.etl.entrypoints.cli import main
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import EtlSettings
-from triptych.etl.wiring import wire
+from triptych.etl.wiring import Etl, wire
 from triptych.lake.lake import Lake
 
 ROOT = Path(__file__).parents[3]
@@ -61,17 +61,17 @@ class House:
     """Etl with a lake and files of its own."""
 
     folder: Path
-    run_pipelines: Run
+    etl: Etl
 
     @property
     def lake(self) -> Lake:
         """Where tables are."""
-        return self.run_pipelines.resources.lake
+        return self.etl.resources.lake
 
     @property
     def files(self) -> Path:
         """Where files are."""
-        return self.run_pipelines.resources.files
+        return self.etl.resources.files
 
     def pipeline(self, text: str, **environment: str) -> Pipeline:
         """The pipeline that this YAML describes."""
@@ -81,7 +81,7 @@ class House:
 
     def run(self, text: str, **environment: str) -> list[Report]:
         """Run the pipeline that this YAML describes."""
-        return self.run_pipelines(self.pipeline(text, **environment))
+        return self.etl.run(self.pipeline(text, **environment))
 
     def write(self, name: str, content: str | bytes) -> Path:
         """Make a file."""
@@ -107,5 +107,5 @@ def house(tmp_path: Path) -> Iterator[House]:
         eventlog_url=SecretStr(f"sqlite:///{tmp_path / 'eventlog.db'}"),
         state_url=SecretStr(f"sqlite:///{tmp_path / 'etl.db'}"),
     )
-    with wire(settings) as run:
-        yield House(tmp_path, run)
+    with wire(settings) as made:
+        yield House(tmp_path, made)

@@ -24,6 +24,7 @@ from triptych.etl.domain.relation import Relation
 from triptych.etl.infrastructure.engines.duckdb import DuckDb
 from triptych.etl.infrastructure.memory import SqlMemory
 from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.etl.infrastructure.runs import SqlRuns
 from triptych.etl.infrastructure.sinks.lake import LakeSink, StagedFiles
 from triptych.etl.infrastructure.tables import prepare
 from triptych.eventlog.database import open_database, writing
@@ -70,6 +71,7 @@ class World:
     engine: sa.Engine
     resources: Resources
     pipeline: Pipeline
+    runs: SqlRuns
 
     def happen(self, *data: Any) -> None:
         """Append an event for each piece of data; their ids count on."""
@@ -82,7 +84,7 @@ class World:
             append(connection, [event.document for event in events], NOON)
 
     def run(self, pipeline: Pipeline | None = None) -> list[Report]:
-        return Run(self.resources, DuckDb())(pipeline or self.pipeline)
+        return Run(self.resources, DuckDb(), self.runs)(pipeline or self.pipeline)
 
     def rows(self, table: str = "numbers") -> Rows:
         """The rows of the newest version of a table, in the order of the events."""
@@ -107,7 +109,7 @@ def a_world(folder: Path, pipeline: str = PIPELINE) -> Iterator[World]:
         lambda: EventLogReader(engine),
         lambda pipeline: SqlMemory(engine, pipeline),
     )
-    yield World(engine, resources, read_pipeline(file, InstalledPlugins(), {}))
+    yield World(engine, resources, read_pipeline(file, InstalledPlugins(), {}), SqlRuns(engine))
     engine.dispose()
 
 
@@ -239,7 +241,7 @@ def test_the_rows_that_are_read_are_reported_meanwhile(world: World) -> None:
     world.happen({"n": 1, "name": "a"}, {"n": 2, "name": "b"})
     seen: list[int] = []
 
-    Run(world.resources, DuckDb())(world.pipeline, Watcher(reading=seen.append))
+    Run(world.resources, DuckDb(), world.runs)(world.pipeline, Watcher(reading=seen.append))
 
     assert sum(seen) == 2
 
@@ -362,7 +364,7 @@ def test_of_two_runs_at_once_one_wins_and_every_row_is_there_once(
             others.extend(world.run())
 
     with pytest.raises(ConcurrentCommit):
-        Run(world.resources, DuckDb())(world.pipeline, Watcher(reading=meanwhile))
+        Run(world.resources, DuckDb(), world.runs)(world.pipeline, Watcher(reading=meanwhile))
 
     assert [report.rows.written for report in others] == [2]
     assert [row["n"] for row in world.rows()] == [1, 2]

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
-from triptych.etl.application.ports import Memory, Resources
+from triptych.etl.application.cases import Test
+from triptych.etl.application.ports import EngineFactory, Memory, Resources
 from triptych.etl.application.run import Run
+from triptych.etl.application.trial import Try
 from triptych.etl.infrastructure.engines.duckdb import DuckDb
 from triptych.etl.infrastructure.memory import SqlMemory
+from triptych.etl.infrastructure.runs import SqlRuns
 from triptych.etl.infrastructure.tables import prepare
 from triptych.etl.settings import EtlSettings
 from triptych.eventlog.database import open_database
@@ -15,9 +19,21 @@ from triptych.eventlog.schema import check
 from triptych.lake.lake import Lake
 
 
+@dataclass(frozen=True, slots=True)
+class Etl:
+    """What the service does."""
+
+    resources: Resources
+    engines: EngineFactory
+    run: Run
+    attempt: Try
+    test: Test
+    runs: SqlRuns
+
+
 @contextmanager
-def wire(settings: EtlSettings) -> Iterator[Run]:
-    """What runs pipelines, as these settings make it.
+def wire(settings: EtlSettings) -> Iterator[Etl]:
+    """The service, as these settings make it.
 
     Raises:
         WrongDatabase, DatabaseAway: the service's own database cannot be used.
@@ -41,4 +57,13 @@ def wire(settings: EtlSettings) -> Iterator[Run]:
             return SqlMemory(state, pipeline)
 
         resources = Resources(lake, settings.files_dir, open_events, memory_of)
-        yield Run(resources, DuckDb())
+        engines = DuckDb()
+        runs = SqlRuns(state)
+        yield Etl(
+            resources,
+            engines,
+            Run(resources, engines, runs),
+            Try(resources, engines),
+            Test(resources, engines),
+            runs,
+        )

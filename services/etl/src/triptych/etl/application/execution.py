@@ -4,7 +4,7 @@ Every step is a relation. One that leaves rows out is computed at once, so that 
 counted; any other is a view, which is computed as part of the next.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -84,6 +84,8 @@ class Execution:
     """The relation that each step made, by the step's name."""
     faulty: dict[str, list[tuple[str, Relation]]] = field(default_factory=dict)
     """By branch, the steps in which rows were judged, and the relations that tell their faults."""
+    queries: list[tuple[str, str, exp.Query]] = field(default_factory=list)
+    """What has been asked: the step, the relation that it made, and its query."""
     _branch_name: str = MAIN
     _named: int = 0
 
@@ -219,10 +221,20 @@ class Execution:
         return broken
 
     def _view(self, step: Configured[object], query: exp.Query) -> Relation:
-        return self.engine.view(self._name(), query, step.label)
+        return self._made(step, query, self.engine.view)
 
     def _table(self, step: Configured[object], query: exp.Query) -> Relation:
-        return self.engine.table(self._name(), query, step.label)
+        return self._made(step, query, self.engine.table)
+
+    def _made(
+        self,
+        step: Configured[object],
+        query: exp.Query,
+        make: Callable[[str, exp.Query, str], Relation],
+    ) -> Relation:
+        made = make(self._name(), query, step.label)
+        self.queries.append((step.name, made.name, query))
+        return made
 
     def _count(self, table: exp.Table, step: Configured[object]) -> int:
         [[count]] = self._fetch(exp.select(exp.Count(this=exp.Star())).from_(table), step)

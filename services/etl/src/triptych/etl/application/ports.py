@@ -1,12 +1,13 @@
 """What a run needs from the world: sources, engines and sinks are plugins, too."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum, auto
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import pyarrow as pa
 from sqlglot import exp
@@ -128,6 +129,10 @@ class Source(Protocol):
         """The raw rows with `after < position <= until`: the same ones whenever it is asked."""
         ...
 
+    def given(self, rows: Sequence[Mapping[str, Any]]) -> Rows:
+        """Raw rows, as a person writes them into a test."""
+        ...
+
     def decode(self, raw: Relation) -> exp.Select:
         """The typed columns of the raw rows: see `Relation.select`.
 
@@ -236,6 +241,17 @@ class Writing:
     engine: Engine
 
 
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What writing rows would do to what is there."""
+
+    given: int
+    """The rows that would be written."""
+    added: int
+    changed: int = 0
+    removed: int = 0
+
+
 class Sink(Protocol):
     """Where rows go. Its fields are its configuration."""
 
@@ -255,6 +271,18 @@ class Sink(Protocol):
 
     def rules(self, resources: Resources, rows: Relation) -> Iterator[Rule]:
         """What a row has to keep in order to be written; a row that does not is quarantined."""
+        ...
+
+    def columns(self, resources: Resources) -> dict[str, str]:
+        """The columns of what is there, and their types; none where there is nothing yet."""
+        ...
+
+    def effects(self, writing: Writing, rows: Relation) -> Effects:
+        """What writing the rows would do.
+
+        Raises:
+            QueryFailed, SchemaChanged: they cannot be written as they are.
+        """
         ...
 
     def stage(self, writing: Writing, rows: Relation, progress: Progress) -> "Staged":
@@ -280,6 +308,49 @@ class Staged(Protocol):
 
     def discard(self) -> None:
         """Remove them, unless they are committed."""
+        ...
+
+
+class RunStatus(StrEnum):
+    """What became of a run."""
+
+    RUNNING = auto()
+    """It has begun. If nothing runs now, it died: the next run finishes what it began."""
+    DONE = auto()
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What is known of a run."""
+
+    id: str
+    pipeline: str
+    status: RunStatus
+    started_at: datetime
+    ended_at: datetime | None
+    outputs: tuple[str, ...]
+    """What it did for each output, in a sentence."""
+    error: str | None
+
+
+class Runs(Protocol):
+    """The history of runs."""
+
+    def begin(self, run_id: str, pipeline: str, at: datetime) -> None:
+        """A run has begun.
+
+        Raises:
+            DatabaseAway: it cannot be kept.
+        """
+        ...
+
+    def end(self, run_id: str, at: datetime, outputs: list[str], error: str | None) -> None:
+        """A run has ended, with an error or without one.
+
+        Raises:
+            DatabaseAway: it cannot be kept.
+        """
         ...
 
 

@@ -2,22 +2,23 @@
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 
 import pyarrow as pa
 
+from triptych.core.domain.clock import Clock, SystemClock
 from triptych.core.logging import bind, get_logger
 from triptych.etl.application.execution import Execution, Made, Warned
+from triptych.etl.application.inputs import attach_inputs, reading_of
 from triptych.etl.application.pipeline import Pipeline
 from triptych.etl.application.ports import (
     Batches,
-    Engine,
     EngineFactory,
-    Reading,
     Resources,
     Rows,
+    Runs,
     Sink,
     Staged,
     Watcher,
@@ -60,6 +61,8 @@ class Run:
 
     resources: Resources
     engines: EngineFactory
+    runs: Runs
+    clock: Clock = field(default_factory=SystemClock)
 
     def __call__(self, pipeline: Pipeline, watcher: Watcher | None = None) -> list[Report]:
         """Read what is new since the last run and commit it; a report for each output.
@@ -88,7 +91,11 @@ class Run:
         quarantined = Quarantine(self.resources.lake, pipeline).positions()
         if further := [at for at in (*at.values(), *quarantined.values()) if at > after]:
             return behind, after, min(further)
-        return behind, after, pipeline.source.plugin.newest(self._reading(pipeline), after)
+        return (
+            behind,
+            after,
+            pipeline.source.plugin.newest(reading_of(self.resources, pipeline), after),
+        )
 
     def _run(
         self,
@@ -98,15 +105,15 @@ class Run:
         until: int,
         watcher: Watcher,
     ) -> list[Report]:
-        run_id = uuid.uuid4().hex
         with (
+            self._recorded(pipeline) as (run_id, done),
             bind(pipeline=pipeline.name, run_id=run_id),
             self.engines.open() as engine,
             ExitStack() as undo,
         ):
             begin = 0 if pipeline.file.refresh is Refresh.FULL else after
-            rows = pipeline.source.plugin.read(self._reading(pipeline), begin, until)
-            inputs = self._attach_inputs(engine, pipeline)
+            rows = pipeline.source.plugin.read(reading_of(self.resources, pipeline), begin, until)
+            inputs = attach_inputs(self.resources, engine, pipeline)
             execution = Execution(engine, pipeline, self.resources, inputs, watcher)
             made = execution.run(_counted(rows, watcher))
             quarantine = Quarantine(self.resources.lake, pipeline)
@@ -120,21 +127,23 @@ class Run:
                 staged.append((_report(pipeline, run_id, name, made[name], output.rows), output))
             # The quarantine first: where it is ahead of an output, a run is to be finished.
             faulty.commit({"pipeline": pipeline.name, "run_id": run_id})
-            return [_commit(report, output) for report, output in staged]
+            for report, output in staged:
+                done.append(_commit(report, output))
+            return done
 
-    def _attach_inputs(self, engine: Engine, pipeline: Pipeline) -> dict[str, Relation]:
-        """The pipeline's inputs as they are now, in whole."""
-        inputs = {}
-        reading = self._reading(pipeline)
-        for name, configured in pipeline.inputs.items():
-            source = configured.plugin
-            rows = source.read(reading, 0, source.newest(reading, 0))
-            raw = engine.load(f"raw_{name}", rows, configured.label)
-            inputs[name] = engine.view(f"input_{name}", source.decode(raw), configured.label)
-        return inputs
-
-    def _reading(self, pipeline: Pipeline) -> Reading:
-        return Reading(self.resources, self.resources.memory_of(pipeline.name))
+    @contextmanager
+    def _recorded(self, pipeline: Pipeline) -> Iterator[tuple[str, list[Report]]]:
+        """A run that is in the history, with what it has done when it ends."""
+        run_id = uuid.uuid4().hex
+        done: list[Report] = []
+        self.runs.begin(run_id, pipeline.name, self.clock.now())
+        try:
+            yield run_id, done
+        except Exception as error:
+            told = str(error) or type(error).__name__
+            self.runs.end(run_id, self.clock.now(), list(map(str, done)), told)
+            raise
+        self.runs.end(run_id, self.clock.now(), list(map(str, done)), None)
 
 
 def _commit(report: Report, staged: Staged) -> Report:

@@ -32,7 +32,10 @@ def _as_member(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
 
-Members: TypeAlias = dict[ColumnName, Annotated[Member, BeforeValidator(_as_member)]]
+Members: TypeAlias = dict[
+    ColumnName,
+    Annotated[Member, BeforeValidator(_as_member, json_schema_input_type=TypeName | Member)],
+]
 """Columns that are read from a JSON object: name and type."""
 
 _Tree: TypeAlias = dict[str, "_Tree"]

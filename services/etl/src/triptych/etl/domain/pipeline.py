@@ -3,7 +3,7 @@
 from enum import StrEnum, auto
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from triptych.core.documents import Part
 
@@ -43,6 +43,31 @@ class OutputFile(BranchFile):
     )
 
 
+def _of_main(value: object) -> object:
+    return {MAIN: value} if isinstance(value, list) else value
+
+
+Row: TypeAlias = dict[str, Any]
+Expected: TypeAlias = dict[Name, tuple[Row, ...]]
+
+
+class Case(Part):
+    """A test of the pipeline: for the given rows, these are expected."""
+
+    name: str = Field(min_length=1)
+    given: tuple[Row, ...] = Field(description="The rows as the source would have them.")
+    inputs: dict[Name, tuple[Row, ...]] = Field(default={}, description="Likewise.")
+    expect: Annotated[
+        Expected, BeforeValidator(_of_main, json_schema_input_type=Expected | tuple[Row, ...])
+    ] = Field(
+        default={},
+        description="The rows of each output, or of `main`; columns that are not told do not matter.",
+    )
+    quarantined: tuple[str, ...] | None = Field(
+        default=None, description="The reasons of the rows that are set aside."
+    )
+
+
 class PipelineFile(BranchFile):
     """A pipeline: where its rows come from, what is done with them, where they go."""
 
@@ -60,3 +85,4 @@ class PipelineFile(BranchFile):
         default={}, description="Other relations, which are read whole: for joins and look-ups."
     )
     outputs: dict[Name, OutputFile] = Field(default={}, description="Further outputs.")
+    tests: tuple[Case, ...] = Field(default=(), description="What `etl test` makes sure of.")

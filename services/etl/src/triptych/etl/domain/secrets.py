@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, TypeAlias
 
-from pydantic import BeforeValidator, SecretStr, ValidationInfo
+from pydantic import BeforeValidator, SecretStr, ValidationInfo, WithJsonSchema
 from sqlglot import exp
 
 _REFERENCE: Final = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
@@ -36,7 +36,11 @@ def _referred(value: object, info: ValidationInfo) -> object:
     return resolve(value, info)
 
 
-Secret: TypeAlias = Annotated[SecretStr, BeforeValidator(_referred)]
+Secret: TypeAlias = Annotated[
+    SecretStr,
+    BeforeValidator(_referred),
+    WithJsonSchema({"type": "string", "pattern": _REFERENCE.pattern}),
+]
 """A field that holds a secret: a reference to a variable of the environment."""
 FromEnvironment: TypeAlias = Annotated[str, BeforeValidator(resolve)]
 """A field of text that may refer to variables of the environment."""

@@ -1,6 +1,7 @@
-"""The door for people: `etl run`."""
+"""The door for people: `etl`."""
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,12 +11,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from triptych.core.errors import exit_on_error
-from triptych.core.logging import configure_logging
-from triptych.etl.application.pipeline import read_pipeline
+from triptych.etl.application.cases import cases_of
 from triptych.etl.application.ports import Watcher
+from triptych.etl.domain.expressions import DIALECT
+from triptych.etl.domain.secrets import show
+from triptych.etl.entrypoints import plugins_cli, runs_cli, shown, tables_cli
+from triptych.etl.entrypoints.opening import opened, pipeline_at
 from triptych.etl.infrastructure.plugins import InstalledPlugins
-from triptych.etl.settings import EtlSettings
-from triptych.etl.wiring import wire
 
 cli = typer.Typer(
     name="etl",
@@ -26,34 +28,112 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-
-@cli.callback()
-def etl() -> None:
-    """Turn events into tables."""
+Paths = Annotated[list[Path], typer.Argument(help="The pipelines' YAML files, in order.")]
+OnePath = Annotated[Path, typer.Argument(help="The pipeline's YAML file.")]
 
 
 @cli.command()
-def run(
-    pipelines: Annotated[list[Path], typer.Argument(help="The pipelines' YAML files, in order.")],
-) -> None:
+def run(pipelines: Paths) -> None:
     """Run pipelines over what is new. Killed anywhere and run again, the table is the same."""
-    settings = EtlSettings.load()
-    configure_logging(settings.log)
     plugins = InstalledPlugins()
-    ready = [read_pipeline(path, plugins, os.environ) for path in pipelines]
-    terminal = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,.0f} rows read"))
-    with (
-        wire(settings) as run_pipeline,
-        Progress(
-            *columns, console=terminal, disable=not terminal.is_terminal, transient=True
-        ) as bar,
-    ):
+    ready = [pipeline_at(path, plugins) for path in pipelines]
+    with opened() as etl, _progress() as bar:
         for pipeline in ready:
             task = bar.add_task(pipeline.name, total=None)
-            watcher = Watcher(reading=partial(bar.advance, task))
-            for report in run_pipeline(pipeline, watcher):
+            for report in etl.run(pipeline, Watcher(reading=partial(bar.advance, task))):
                 typer.echo(str(report))
+                for warned in report.warnings:
+                    rows = "" if warned.rows is None else f" ({warned.rows:,} rows)"
+                    typer.echo(f"  warning: {warned.check}: {warned.fault}{rows}")
+
+
+@cli.command()
+def validate(pipelines: Paths) -> None:
+    """Check pipelines without reading anything: all that is wrong is told at once."""
+    plugins = InstalledPlugins()
+    for path in pipelines:
+        pipeline = pipeline_at(path, plugins)
+        outputs = ", ".join(sink.target for sink in pipeline.sinks.values())
+        typer.echo(f"{path}: {pipeline.name} -> {outputs}: valid")
+
+
+@cli.command()
+def plan(
+    path: OnePath,
+    sql: Annotated[bool, typer.Option("--sql", help="Print the queries, too.")] = False,
+) -> None:
+    """Tell what the next run would do, without writing anything."""
+    pipeline = pipeline_at(path)
+    with opened() as etl:
+        planned = etl.attempt.plan(pipeline)
+    if not planned.outputs:
+        typer.echo(f"{pipeline.name}: nothing new after position {planned.until}")
+    for output in planned.outputs:
+        effects = output.effects
+        typer.echo(f"{pipeline.name}.{output.name} -> {output.target}")
+        typer.echo(f"  positions {output.after} to {planned.until}: {output.rows}")
+        typer.echo(
+            f"  rows: {effects.added:,} added, {effects.changed:,} changed,"
+            f" {effects.removed:,} removed"
+        )
+        for name, kind in output.columns.items():
+            if output.before.get(name) != kind:
+                was = output.before.get(name, "new") if output.before else "new"
+                typer.echo(f"  column {name}: {kind} ({was})")
+        for warned in output.warnings:
+            typer.echo(f"  warning: {warned.check}: {warned.fault}")
+    if sql:
+        for step, relation, query in planned.queries:
+            typer.echo(f"\n-- {step}: {relation}\n{show(query, DIALECT, pretty=True)}")
+
+
+@cli.command()
+def preview(
+    path: OnePath,
+    step: Annotated[
+        str, typer.Option(help="After which step: `input`, `transforms[0]`, `main`, an output.")
+    ] = "main",
+    rows: Annotated[int, typer.Option(min=1, help="How many rows.")] = 10,
+) -> None:
+    """Show the first rows after a step, of all that the source has. Nothing is written."""
+    pipeline = pipeline_at(path)
+    with opened() as etl:
+        shown.rows(etl.attempt.preview(pipeline, step, rows))
+
+
+@cli.command()
+def test(pipelines: Paths) -> None:
+    """Test pipelines with the cases in their files, or in NAME.tests.yaml beside them."""
+    plugins = InstalledPlugins()
+    failed = 0
+    with opened() as etl:
+        for path in pipelines:
+            pipeline = pipeline_at(path, plugins)
+            for case in cases_of(pipeline):
+                result = etl.test(pipeline, case)
+                failed += bool(result.differences)
+                typer.echo(f"{path}: {case.name}: {'failed' if result.differences else 'passed'}")
+                for difference in result.differences:
+                    typer.echo(f"  {difference}")
+    raise typer.Exit(1 if failed else 0)
+
+
+cli.command()(plugins_cli.schema)
+cli.command()(tables_cli.diff)
+cli.command()(tables_cli.vacuum)
+cli.add_typer(plugins_cli.cli, name="plugins")
+cli.add_typer(tables_cli.quarantine_cli, name="quarantine")
+cli.add_typer(runs_cli.cli, name="runs")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    terminal = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,.0f} rows read"))
+    with Progress(
+        *columns, console=terminal, disable=not terminal.is_terminal, transient=True
+    ) as bar:
+        yield bar
 
 
 def main() -> None:

@@ -54,6 +54,10 @@ class Given(Part):
         """See `Source.read`. The rows are handed over elsewhere."""
         raise NotImplementedError
 
+    def given(self, rows: Sequence[Mapping[str, Any]]) -> Batches:
+        """See `Source.given`."""
+        return _batches(pa.Table.from_pylist([dict(row) for row in rows]))
+
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`."""
         return raw.all()

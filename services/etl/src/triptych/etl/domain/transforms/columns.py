@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from enum import StrEnum, auto
-from typing import ClassVar
+from typing import ClassVar, Final
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 from sqlglot import exp
 
 from triptych.core.documents import Part
@@ -150,6 +150,9 @@ class How(StrEnum):
     """Every value becomes the same text."""
 
 
+_SHORTEST_KEY: Final = 16  # characters
+
+
 class Mask(Part):
     """Hide what columns say: nobody who reads the table learns it."""
 
@@ -158,10 +161,16 @@ class Mask(Part):
     columns: dict[str, How] = Field(min_length=1, examples=[{"email": "hash", "name": "redact"}])
     key: Secret | None = Field(
         default=None,
-        min_length=16,
         description="The key of `hash`: the same key makes the same text of the same value.",
         examples=["${MASKING_KEY}"],
     )
+
+    @field_validator("key")
+    @classmethod
+    def _long_enough(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key) < _SHORTEST_KEY:
+            raise ValueError(f"a key has at least {_SHORTEST_KEY} characters")
+        return key
 
     def apply(self, relation: Relation, inputs: Inputs) -> exp.Select:
         """See `Transform.apply`."""

@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from triptych.core.documents import Part
 from triptych.etl.application.ports import (
+    Effects,
     Engine,
     Format,
     QueryFailed,
@@ -109,6 +110,59 @@ class LakeSink(Part):
         snapshot = self._there(resources)
         if snapshot and self.policy is Policy.QUARANTINE and self.mode is not How.SCD2:
             yield from Fit(_public(rows), types(snapshot.schema)).rules()
+
+    def columns(self, resources: Resources) -> dict[str, str]:
+        """See `Sink.columns`."""
+        snapshot = self._there(resources)
+        return types(snapshot.schema) if snapshot else {}
+
+    def effects(self, writing: Writing, rows: Relation) -> Effects:
+        """See `Sink.effects`."""
+        snapshot = self._there(writing.resources)
+        self._refuse_doubles(writing.engine, rows)
+        query, _ = self._query(writing.engine, rows, snapshot)
+        given = _count(writing.engine, rows)
+        if snapshot is None:
+            return Effects(given, given)
+        match self.mode:
+            case How.APPEND:
+                return Effects(given, given)
+            case How.REPLACE:
+                return Effects(given, given, removed=snapshot.rows)
+            case How.REPLACE_PARTITIONS:
+                return Effects(given, given, removed=self._replaced(writing.engine, rows, snapshot))
+            case How.MERGE | How.SCD2:
+                new = writing.engine.view(f"{rows.name}_new", query, f"sink {self.table}")
+                return self._differences(writing.engine, rows, snapshot, new, given)
+
+    def _replaced(self, engine: Engine, rows: Relation, snapshot: Snapshot) -> int:
+        old = self._old(engine, rows, snapshot)
+        same = [
+            exp.NullSafeEQ(this=column(name, "old"), expression=column(name, "new"))
+            for name in self.partition_by
+        ]
+        query = (
+            exp.select(exp.Count(this=exp.Star()))
+            .from_(exp.alias_(old.table, "old", table=True))
+            .join(exp.alias_(rows.table, "new", table=True), on=exp.and_(*same), join_type="semi")
+        )
+        return _number(engine, query)
+
+    def _differences(
+        self, engine: Engine, rows: Relation, snapshot: Snapshot, new: Relation, given: int
+    ) -> Effects:
+        """Rows that are the same as before are none of them."""
+        old = self._old(engine, rows, snapshot)
+        shared = [name for name in new.columns if name in old.columns]
+
+        def count(one: Relation, other: Relation) -> int:
+            mine = exp.select(*(column(name) for name in shared)).from_(one.table)
+            theirs = exp.select(*(column(name) for name in shared)).from_(other.table)
+            differing = exp.except_(mine, theirs, distinct=False).subquery("differing")
+            return _number(engine, exp.select(exp.Count(this=exp.Star())).from_(differing))
+
+        came, went = count(new, old), count(old, new)
+        return Effects(given, came - min(came, went), changed=min(came, went), removed=0)
 
     def stage(self, writing: Writing, rows: Relation, progress: Progress) -> "StagedFiles":
         """See `Sink.stage`."""

@@ -1,7 +1,8 @@
 """The source `events`: the events of some types, from the event log, in commit order."""
 
-from collections.abc import Iterator
-from typing import Annotated, Final
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any, Final
 
 import orjson
 import pyarrow as pa
@@ -51,9 +52,17 @@ class Events(Part):
 
     def read(self, reading: Reading, after: int, until: int) -> Batches:
         """See `Source.read`."""
+        if after >= until:
+            return Batches(_RAW, [])
         events = reading.resources.events
         batches = map(_batch, events.read(self.types, after=after, until=until))
         return Batches(_RAW, batches)
+
+    def given(self, rows: Sequence[Mapping[str, Any]]) -> Batches:
+        """See `Source.given`. A row tells the data's members, and perhaps attributes of the event."""
+        batch = [_written(number, self.types[0], row) for number, row in enumerate(rows, 1)]
+        table = pa.Table.from_pylist(batch, schema=_RAW)
+        return Batches(_RAW, table.to_batches())
 
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`. What cannot be cast is null, and breaks a rule."""
@@ -68,6 +77,21 @@ class Events(Part):
 
     def _members(self) -> MemberColumns:
         return MemberColumns(self.columns, "data")
+
+
+def _written(number: int, type_: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    time = row.get("event_time")
+    return {
+        "position": number,
+        "event_id": str(number),
+        "event_source": "urn:given",
+        "event_type": type_,
+        **{name: row[name] for name in _ATTRIBUTES if name in row},
+        "event_time": datetime.fromisoformat(time) if isinstance(time, str) else time,
+        "data": orjson.dumps(
+            {name: value for name, value in row.items() if name not in _ATTRIBUTES}, default=str
+        ).decode(),
+    }
 
 
 def _batch(entries: list[Entry]) -> pa.RecordBatch:

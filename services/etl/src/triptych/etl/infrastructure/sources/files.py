@@ -3,11 +3,13 @@
 import csv
 import gzip
 import io
+import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum, auto
+from itertools import chain
 from pathlib import Path, PurePath
-from typing import IO, Annotated, Final, Self, cast
+from typing import IO, Annotated, Any, Final, Self, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,7 +18,7 @@ from sqlglot import exp
 
 from triptych.core.documents import Part
 from triptych.core.errors import Kind, TriptychError
-from triptych.etl.application.ports import Format, Reading, Scan
+from triptych.etl.application.ports import Batches, Format, Reading, Scan
 from triptych.etl.domain.members import MemberColumns, Members
 from triptych.etl.domain.plugins import Rule
 from triptych.etl.domain.relation import Relation, column, named, text
@@ -153,11 +155,31 @@ class Files(Part):
             case Kinds.PARQUET:
                 found = pa.unify_schemas([_parquet_schema(file) for file in files])
             case Kinds.CSV:
-                names = dict.fromkeys(n for file in files for n in _header(file, self.separator))
+                headers = [_header(file, self.separator) for file in files]
+                names = dict.fromkeys(chain.from_iterable(headers or [self._cells()]))
                 found = pa.schema([(name, pa.string()) for name in names])
             case _:
                 found = pa.schema([(_LINE, pa.string())])
         return found.append(pa.field(FILE, pa.string()))
+
+    def _cells(self) -> list[str]:
+        """The columns of a file that the configured ones are read from."""
+        return [_at(name, member.at)[0] for name, member in self.columns.items()]
+
+    def given(self, rows: Sequence[Mapping[str, Any]]) -> Batches:
+        """See `Source.given`."""
+        match self._kind:
+            case Kinds.NDJSON | Kinds.JSON:
+                lines = [json.dumps(row, default=str) for row in rows]
+                table = pa.table({_LINE: pa.array(lines, pa.string())})
+            case Kinds.CSV:
+                names = dict.fromkeys([*self._cells(), *(name for row in rows for name in row)])
+                cells = [{n: None if v is None else str(v) for n, v in row.items()} for row in rows]
+                schema = pa.schema([(name, pa.string()) for name in names])
+                table = pa.Table.from_pylist(cells, schema=schema)
+            case Kinds.PARQUET:
+                table = pa.Table.from_pylist([dict(row) for row in rows])
+        return Batches(table.schema, table.to_batches())
 
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`."""
@@ -167,7 +189,7 @@ class Files(Part):
             return raw.select(members.columns(), of=parsed)
         if not self.columns:
             return raw.select(column(name) for name in raw.columns if name != FILE)
-        raw.check_has(_at(name, member.at)[0] for name, member in self.columns.items())
+        raw.check_has(self._cells())
         return raw.select(
             named(read_as(column(_at(name, member.at)[0]), member.type), name)
             for name, member in self.columns.items()

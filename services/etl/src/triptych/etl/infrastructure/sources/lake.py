@@ -1,12 +1,14 @@
 """The source `lake`: a table of the lake, or what is new in it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import pyarrow as pa
 from pydantic import Field
 from sqlglot import exp
 
 from triptych.core.documents import Part
-from triptych.etl.application.ports import Format, Reading, Scan
+from triptych.etl.application.ports import Batches, Format, Reading, Scan
 from triptych.etl.domain.plugins import Rule
 from triptych.etl.domain.relation import Relation
 
@@ -37,6 +39,11 @@ class LakeTable(Part):
         whole = table.snapshot(until - 1 if until else None)
         new = table.added(after - 1, until - 1) if after else whole.stored
         return Scan(tuple(str(file.path) for file in new), Format.PARQUET, whole.schema)
+
+    def given(self, rows: Sequence[Mapping[str, Any]]) -> Batches:
+        """See `Source.given`."""
+        table = pa.Table.from_pylist([dict(row) for row in rows])
+        return Batches(table.schema, table.to_batches())
 
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`."""

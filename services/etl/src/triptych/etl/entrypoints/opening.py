@@ -1,0 +1,26 @@
+"""What every command begins with."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from triptych.core.logging import configure_logging
+from triptych.etl.application.pipeline import Pipeline, read_pipeline
+from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.etl.settings import EtlSettings
+from triptych.etl.wiring import Etl, wire
+
+
+@contextmanager
+def opened() -> Iterator[Etl]:
+    """The service, as the settings make it."""
+    settings = EtlSettings.load()
+    configure_logging(settings.log)
+    with wire(settings) as etl:
+        yield etl
+
+
+def pipeline_at(path: Path, plugins: InstalledPlugins | None = None) -> Pipeline:
+    """The pipeline in a file."""
+    return read_pipeline(path, plugins or InstalledPlugins(), os.environ)

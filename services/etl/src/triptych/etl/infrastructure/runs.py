@@ -1,0 +1,57 @@
+"""What runs did, in a SQL database."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from triptych.etl.application.ports import RunRecord, RunStatus
+from triptych.etl.infrastructure.tables import runs
+from triptych.eventlog.database import reading, writing
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRuns:
+    """The history of runs."""
+
+    engine: sa.Engine
+
+    def begin(self, run_id: str, pipeline: str, at: datetime) -> None:
+        """See `Runs.begin`."""
+        values = {"id": run_id, "pipeline": pipeline, "started_at": at, "outputs": []}
+        with writing(self.engine) as connection:
+            connection.execute(sa.insert(runs).values(**values, status=RunStatus.RUNNING.value))
+
+    def end(self, run_id: str, at: datetime, outputs: list[str], error: str | None) -> None:
+        """See `Runs.end`."""
+        status = RunStatus.DONE if error is None else RunStatus.FAILED
+        values = {"ended_at": at, "outputs": outputs, "error": error, "status": status.value}
+        with writing(self.engine) as connection:
+            connection.execute(sa.update(runs).where(runs.c.id == run_id).values(values))
+
+    def newest(self, limit: int, pipeline: str | None = None) -> list[RunRecord]:
+        """See `Runs.newest`."""
+        query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.id).limit(limit)
+        if pipeline is not None:
+            query = query.where(runs.c.pipeline == pipeline)
+        with reading(self.engine) as connection:
+            return [_record(row) for row in connection.execute(query)]
+
+    def find(self, run_id: str) -> RunRecord | None:
+        """See `Runs.find`."""
+        with reading(self.engine) as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).one_or_none()
+        return _record(row) if row else None
+
+
+def _record(row: sa.Row[Any]) -> RunRecord:
+    return RunRecord(
+        row.id,
+        row.pipeline,
+        RunStatus(row.status),
+        row.started_at,
+        row.ended_at,
+        tuple(row.outputs),
+        row.error,
+    )
