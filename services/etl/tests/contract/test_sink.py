@@ -1,6 +1,7 @@
 """What every sink promises, whichever it is."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -8,13 +9,19 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
+from pydantic import SecretStr
 
 from triptych.etl.application.ports import Batches, Engine, Resources, Sink, Staged, Writing
+from triptych.etl.infrastructure.databases import connect
 from triptych.etl.infrastructure.engines.duckdb import DuckDb
+from triptych.etl.infrastructure.sinks.files import FilesSink
 from triptych.etl.infrastructure.sinks.lake import LakeSink
+from triptych.etl.infrastructure.sinks.sql import SqlSink
 from triptych.lake.change import Progress
 from triptych.lake.errors import ConcurrentCommit, NoSuchTable
 from triptych.lake.lake import Lake
+from triptych.testing.postgres import PostgresServer
 
 NOTES: Mapping[str, str] = {"run_id": "1"}
 
@@ -55,7 +62,47 @@ def lake(tmp_path: Path) -> Iterator[Subject]:
         yield Subject(LakeSink(table="numbers"), resources, engine, rows)
 
 
-@pytest.fixture(params=["lake"])
+@pytest.fixture
+def files(tmp_path: Path) -> Iterator[Subject]:
+    nothing = cast("Any", None)
+    resources = Resources(nothing, tmp_path, nothing, nothing)
+
+    def rows() -> list[int] | None:
+        found = sorted((tmp_path / "numbers").glob("*.parquet"))
+        return sorted(row["n"] for f in found for row in pq.read_table(f).to_pylist()) or None
+
+    with DuckDb().open() as engine:
+        yield Subject(FilesSink(folder="numbers"), resources, engine, rows)
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> Iterator[Subject]:
+    with a_database(f"sqlite:///{tmp_path / 'warehouse.db'}") as subject:
+        yield subject
+
+
+@pytest.fixture
+def postgresql(postgres_server: PostgresServer) -> Iterator[Subject]:
+    with a_database(postgres_server.create_database()) as subject:
+        yield subject
+
+
+@contextmanager
+def a_database(url: str) -> Iterator[Subject]:
+    def rows() -> list[int] | None:
+        database = connect(SecretStr(url))
+        with database.connect() as connection:
+            if not sa.inspect(connection).has_table("numbers"):
+                return None
+            return list(connection.scalars(sa.text("select n from numbers order by n")))
+
+    context = {"environment": {"URL": url}}
+    sink = SqlSink.model_validate({"url": "${URL}", "table": "numbers"}, context=context)
+    with DuckDb().open() as engine:
+        yield Subject(sink, cast("Any", None), engine, rows)
+
+
+@pytest.fixture(params=["lake", "files", "sqlite", "postgresql"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Subject)
@@ -108,7 +155,7 @@ def test_what_is_discarded_is_gone(subject: Subject, tmp_path: Path) -> None:
     staged.discard()
 
     assert subject.rows() is None
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not list(tmp_path.rglob("*.parquet"))
 
 
 def test_what_is_committed_cannot_be_discarded(subject: Subject) -> None:

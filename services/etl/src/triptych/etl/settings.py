@@ -1,6 +1,7 @@
 """What an operator sets for etl."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, SecretStr
 
@@ -30,3 +31,16 @@ class EtlSettings(Settings):
         description="The database of what runs did and how far sources were read, as an SQLAlchemy URL.",
         examples=["sqlite:////var/lib/triptych/etl.db"],
     )
+    engine: dict[str, dict[str, Any]] = Field(
+        default={"duckdb": {}},
+        min_length=1,
+        max_length=1,
+        description="The engine that runs pipelines: a plugin's name and its configuration, which"
+        " `etl plugins show NAME` tells. TRIPTYCH_ENGINE__DUCKDB__MEMORY=4GB says the same.",
+        examples=['{"duckdb": {"memory": "4GB"}}'],
+    )
+
+    @property
+    def engine_name(self) -> str:
+        """Which engine runs pipelines."""
+        return next(iter(self.engine))

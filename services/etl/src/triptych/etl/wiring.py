@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import cast
 
+from pydantic import ValidationError
+
+from triptych.core.config import WrongConfiguration
+from triptych.core.documents import nearest
 from triptych.etl.application.cases import Test
+from triptych.etl.application.plugins import ENGINE, Plugins
 from triptych.etl.application.ports import EngineFactory, Memory, Resources
 from triptych.etl.application.run import Run
 from triptych.etl.application.trial import Try
-from triptych.etl.infrastructure.engines.duckdb import DuckDb
 from triptych.etl.infrastructure.memory import SqlMemory
+from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.runs import SqlRuns
 from triptych.etl.infrastructure.tables import prepare
 from triptych.etl.settings import EtlSettings
@@ -36,6 +42,7 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
     """The service, as these settings make it.
 
     Raises:
+        WrongConfiguration, BrokenPlugin: the engine cannot be used.
         WrongDatabase, DatabaseAway: the service's own database cannot be used.
         SchemaTooOld, SchemaTooNew: its tables are of another release.
         LakeAway: the lake cannot be used.
@@ -57,7 +64,7 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
             return SqlMemory(state, pipeline)
 
         resources = Resources(lake, settings.files_dir, open_events, memory_of)
-        engines = DuckDb()
+        engines = engine_of(settings, InstalledPlugins())
         runs = SqlRuns(state)
         yield Etl(
             resources,
@@ -67,3 +74,24 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
             Test(resources, engines),
             runs,
         )
+
+
+def engine_of(settings: EtlSettings, plugins: Plugins) -> EngineFactory:
+    """The engine that the settings choose, which is a plugin.
+
+    Raises:
+        WrongConfiguration: there is none of that name, or it is configured wrongly.
+        BrokenPlugin: it cannot be loaded.
+    """
+    name = settings.engine_name
+    if name not in (known := plugins.names(ENGINE.group)):
+        raise WrongConfiguration(f"TRIPTYCH_ENGINE: no engine {name!r}: {nearest(name, known)}")
+    try:
+        chosen = plugins.load(ENGINE.group, name).model_validate(settings.engine[name])
+    except ValidationError as error:
+        problems = (
+            f"{'__'.join(('TRIPTYCH_ENGINE', name, *map(str, p['loc']))).upper()}: {p['msg'].lower()}"
+            for p in error.errors(include_input=False, include_url=False)
+        )
+        raise WrongConfiguration("; ".join(problems)) from None
+    return cast("EngineFactory", chosen)  # its author's promise, as for every plugin

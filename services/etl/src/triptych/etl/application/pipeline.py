@@ -127,6 +127,8 @@ class _Reader:
         ordered = list(self._in_order(branches))
         if file:
             self._check_sinks(file[0], ordered)
+        if file and source:
+            self._check_source(file[0], source[0])
         self.problems.check()
         return Pipeline(self.document.path, file[0], source[0], inputs, tuple(ordered))
 
@@ -212,6 +214,11 @@ class _Reader:
             yield from ready
             done |= {branch.name for branch in ready}
             left = [branch for branch in left if branch not in ready]
+
+    def _check_source(self, file: PipelineFile, source: Configured[Source]) -> None:
+        if source.plugin.whole and file.refresh is Refresh.INCREMENTAL:
+            problem = f"{source.where}: a source that cannot tell what is new needs 'refresh: full'"
+            self.problems.add(WrongDocument(problem))
 
     def _check_sinks(self, file: PipelineFile, branches: list[Branch]) -> None:
         sinks = [branch.sink for branch in branches if branch.sink]

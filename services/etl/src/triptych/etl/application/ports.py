@@ -121,6 +121,11 @@ class Reading:
 class Source(Protocol):
     """Where rows come from, in an order that has positions. Its fields are its configuration."""
 
+    @property
+    def whole(self) -> bool:
+        """Whether it cannot tell what is new, so that everything is read each time."""
+        ...
+
     def newest(self, reading: Reading, after: int) -> int:
         """The last position that there is; `after` itself when nothing is new since then."""
         ...

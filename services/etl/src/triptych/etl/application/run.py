@@ -77,25 +77,25 @@ class Run:
         """
         reports: list[Report] = []
         while True:
-            behind, after, until = self._next(pipeline)
+            behind, after, until, last = self._next(pipeline)
             if until == after:
                 return reports or [_report(pipeline, "", name, _NOTHING, 0) for name in behind]
             reports += self._run(pipeline, behind, after, until, watcher or Watcher())
+            if last:  # what has come meanwhile waits for the next run
+                return reports
 
-    def _next(self, pipeline: Pipeline) -> tuple[dict[str, Sink], int, int]:
-        """The outputs that are furthest behind, where they are, and how far they are to come."""
+    def _next(self, pipeline: Pipeline) -> tuple[dict[str, Sink], int, int, bool]:
+        """The outputs that are furthest behind, where they are, how far they are to come, and
+        whether all outputs are there then."""
         sinks = pipeline.sinks
         at = {name: sink.position(self.resources, pipeline.writer) for name, sink in sinks.items()}
         after = min(at.values())
         behind = {name: sink for name, sink in sinks.items() if at[name] == after}
         quarantined = Quarantine(self.resources.lake, pipeline).positions()
         if further := [at for at in (*at.values(), *quarantined.values()) if at > after]:
-            return behind, after, min(further)
-        return (
-            behind,
-            after,
-            pipeline.source.plugin.newest(reading_of(self.resources, pipeline), after),
-        )
+            return behind, after, min(further), False
+        newest = pipeline.source.plugin.newest(reading_of(self.resources, pipeline), after)
+        return behind, after, newest, True
 
     def _run(
         self,

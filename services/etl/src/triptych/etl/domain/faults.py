@@ -6,7 +6,7 @@ from typing import Final
 from sqlglot import exp
 
 from triptych.etl.domain.plugins import Rule
-from triptych.etl.domain.relation import ROW, Relation, column, named, text
+from triptych.etl.domain.relation import ROW, Relation, as_json, column, named, text
 
 REASONS: Final = "_reasons"
 """The column of what is wrong with a row; empty text for nothing."""
@@ -58,7 +58,7 @@ def _kept(raw: Relation, step: str, told: Relation, run_id: str) -> exp.Select:
     position: exp.Expr = exp.Cast(this=exp.null(), to=exp.DataType.build("bigint"))
     if from_raw and "position" in raw.columns:
         position = column("position", "raw")
-    original = _as_json(raw, "raw") if from_raw else _as_json(told, "told")
+    original = as_json(raw, "raw") if from_raw else as_json(told, "told")
     query = exp.select(
         named(position, "position"),
         named(text(step), "step"),
@@ -70,12 +70,3 @@ def _kept(raw: Relation, step: str, told: Relation, run_id: str) -> exp.Select:
         same = column(ROW, "told").eq(column(ROW, "raw"))
         query = query.join(exp.alias_(raw.table, "raw", table=True), on=same)
     return query.where(at_fault)
-
-
-def _as_json(rows: Relation, alias: str) -> exp.Expr:
-    members = [
-        exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column(name, alias))
-        for name in rows.columns
-    ]
-    document = exp.Anonymous(this="to_json", expressions=[exp.Struct(expressions=members)])
-    return exp.Cast(this=document, to=exp.DataType.build("text"))

@@ -78,3 +78,13 @@ def named(expression: exp.Expr, name: str) -> exp.Expr:
 def text(value: str) -> exp.Literal:
     """A piece of text in a query."""
     return exp.Literal.string(value)
+
+
+def as_json(rows: Relation, alias: str) -> exp.Expr:
+    """Each row as text: a JSON object of its columns."""
+    members = [
+        exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column(name, alias))
+        for name in rows.columns
+    ]
+    document = exp.Anonymous(this="to_json", expressions=[exp.Struct(expressions=members)])
+    return exp.Cast(this=document, to=exp.DataType.build("text"))

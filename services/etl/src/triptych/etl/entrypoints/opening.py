@@ -22,5 +22,6 @@ def opened() -> Iterator[Etl]:
 
 
 def pipeline_at(path: Path, plugins: InstalledPlugins | None = None) -> Pipeline:
-    """The pipeline in a file."""
-    return read_pipeline(path, plugins or InstalledPlugins(), os.environ)
+    """The pipeline in a file, as it runs on the engine that the settings choose."""
+    engine = EtlSettings.load().engine_name
+    return read_pipeline(path, plugins or InstalledPlugins(), os.environ, engine)

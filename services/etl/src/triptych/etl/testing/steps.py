@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, ClassVar, Final, TypeAlias, cast
 
 import orjson
 import pyarrow as pa
@@ -45,6 +45,8 @@ class Outcome:
 
 class Given(Part):
     """A source of rows that are given."""
+
+    whole: ClassVar = False
 
     def newest(self, reading: Reading, after: int) -> int:
         """See `Source.newest`."""

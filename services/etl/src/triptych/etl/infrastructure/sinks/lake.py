@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Self
 
-import pyarrow as pa
 from pydantic import Field, model_validator
 from sqlglot import exp
 
@@ -24,6 +23,7 @@ from triptych.etl.domain.history import SPAN, merged, versioned
 from triptych.etl.domain.plugins import Rule
 from triptych.etl.domain.relation import Relation, column
 from triptych.etl.infrastructure.arrow import types
+from triptych.etl.infrastructure.sinks.keys import count, number, refuse_doubles
 from triptych.lake.change import (
     Append,
     Change,
@@ -97,13 +97,22 @@ class LakeSink(Part):
         """See `Sink.replaces`."""
         return self.mode is How.REPLACE
 
+    @property
+    def _label(self) -> str:
+        return f"sink {self.table}"
+
+    @property
+    def _identity(self) -> list[str]:
+        """The columns whose values no two rows of a run share."""
+        return [*self.keys, *([self.at] if self.at else [])]
+
     def position(self, resources: Resources, writer: str) -> int:
         """See `Sink.position`."""
         return resources.lake.table(self.table).position(writer)
 
     def rules(self, resources: Resources, rows: Relation) -> Iterator[Rule]:
         """See `Sink.rules`."""
-        needed = [*self.keys, *([self.at] if self.at else [])]
+        needed = self._identity
         rows.check_has([*needed, *self.partition_by])
         for name in needed:
             yield Rule(f"{name} is missing", column(name).is_(exp.null()).not_())
@@ -119,9 +128,9 @@ class LakeSink(Part):
     def effects(self, writing: Writing, rows: Relation) -> Effects:
         """See `Sink.effects`."""
         snapshot = self._there(writing.resources)
-        self._refuse_doubles(writing.engine, rows)
+        refuse_doubles(writing.engine, rows, self._identity, self._label)
         query, _ = self._query(writing.engine, rows, snapshot)
-        given = _count(writing.engine, rows)
+        given = count(writing.engine, rows, self._label)
         if snapshot is None:
             return Effects(given, given)
         match self.mode:
@@ -132,7 +141,7 @@ class LakeSink(Part):
             case How.REPLACE_PARTITIONS:
                 return Effects(given, given, removed=self._replaced(writing.engine, rows, snapshot))
             case How.MERGE | How.SCD2:
-                new = writing.engine.view(f"{rows.name}_new", query, f"sink {self.table}")
+                new = writing.engine.view(f"{rows.name}_new", query, self._label)
                 return self._differences(writing.engine, rows, snapshot, new, given)
 
     def _replaced(self, engine: Engine, rows: Relation, snapshot: Snapshot) -> int:
@@ -146,7 +155,7 @@ class LakeSink(Part):
             .from_(exp.alias_(old.table, "old", table=True))
             .join(exp.alias_(rows.table, "new", table=True), on=exp.and_(*same), join_type="semi")
         )
-        return _number(engine, query)
+        return number(engine, query, self._label)
 
     def _differences(
         self, engine: Engine, rows: Relation, snapshot: Snapshot, new: Relation, given: int
@@ -155,22 +164,24 @@ class LakeSink(Part):
         old = self._old(engine, rows, snapshot)
         shared = [name for name in new.columns if name in old.columns]
 
-        def count(one: Relation, other: Relation) -> int:
+        def only_in(one: Relation, other: Relation) -> int:
             mine = exp.select(*(column(name) for name in shared)).from_(one.table)
             theirs = exp.select(*(column(name) for name in shared)).from_(other.table)
             differing = exp.except_(mine, theirs, distinct=False).subquery("differing")
-            return _number(engine, exp.select(exp.Count(this=exp.Star())).from_(differing))
+            return number(
+                engine, exp.select(exp.Count(this=exp.Star())).from_(differing), self._label
+            )
 
-        came, went = count(new, old), count(old, new)
+        came, went = only_in(new, old), only_in(old, new)
         return Effects(given, came - min(came, went), changed=min(came, went), removed=0)
 
     def stage(self, writing: Writing, rows: Relation, progress: Progress) -> "StagedFiles":
         """See `Sink.stage`."""
         table = writing.resources.lake.table(self.table)
         snapshot = self._there(writing.resources)
-        self._refuse_doubles(writing.engine, rows)
+        refuse_doubles(writing.engine, rows, self._identity, self._label)
         query, mode = self._query(writing.engine, rows, snapshot)
-        made = writing.engine.view(f"{rows.name}_written", query, f"sink {self.table}")
+        made = writing.engine.view(f"{rows.name}_written", query, self._label)
         written = writing.engine.write(made.all(), table.new_folder(), self.partition_by)
         files = tuple(file for file in written.files if file.rows)
         for file in written.files:
@@ -180,7 +191,7 @@ class LakeSink(Part):
             mode = ReplacePartitions(frozenset(file.partition for file in files))
         evolve = self.policy is Policy.EVOLVE
         change = Change(files, written.schema, evolve, mode, self.partition_by)
-        return StagedFiles(table, change, progress, _count(writing.engine, rows))
+        return StagedFiles(table, change, progress, count(writing.engine, rows, self._label))
 
     def _there(self, resources: Resources) -> Snapshot | None:
         table = resources.lake.table(self.table)
@@ -200,10 +211,10 @@ class LakeSink(Part):
         fitted = fit.select(rows, extra)
         if self.mode is not How.MERGE:
             return fitted, Append()
-        new = engine.view(f"{rows.name}_fitted", fitted, f"sink {self.table}")
+        new = engine.view(f"{rows.name}_fitted", fitted, self._label)
         old = self._old(engine, rows, snapshot)
         widened = Fit(old.types, new.types).select(old)
-        old = engine.view(f"{rows.name}_widened", widened, f"sink {self.table}")
+        old = engine.view(f"{rows.name}_widened", widened, self._label)
         return merged(old, new, self.keys), Rewrite(snapshot.version, snapshot.files)
 
     def _versioned(
@@ -220,7 +231,7 @@ class LakeSink(Part):
 
     def _old(self, engine: Engine, rows: Relation, snapshot: Snapshot) -> Relation:
         scan = Scan(snapshot.files, Format.PARQUET, snapshot.schema)
-        return engine.attach(f"{rows.name}_there", scan, f"sink {self.table}")
+        return engine.attach(f"{rows.name}_there", scan, self._label)
 
     def _check_fit(self, fit: Fit) -> None:
         wrong = set(fit.differing) if self.policy is not Policy.QUARANTINE else set()
@@ -229,24 +240,6 @@ class LakeSink(Part):
         if wrong:
             raise SchemaChanged(f"{self.table!r}: {', '.join(sorted(wrong))}")
 
-    def _refuse_doubles(self, engine: Engine, rows: Relation) -> None:
-        """Of two rows with one key nobody could say which is to stay."""
-        keys = [*self.keys, *([self.at] if self.at else [])]
-        if not keys:
-            return
-        several = (
-            exp.select(*(column(key) for key in keys))
-            .from_(rows.table)
-            .group_by(*(column(key) for key in keys))
-            .having(exp.Count(this=exp.Star()) > 1)
-        )
-        query = exp.select(exp.Count(this=exp.Star())).from_(several.subquery("several"))
-        if doubles := _number(engine, query):
-            raise QueryFailed(
-                f"sink {self.table}: {doubles:,} times several rows have the same"
-                f" {', '.join(keys)}: deduplicate them before"
-            )
-
 
 def _public(rows: Relation) -> dict[str, str]:
     return {name: rows.types[name] for name in rows.columns}
@@ -254,15 +247,6 @@ def _public(rows: Relation) -> dict[str, str]:
 
 def _plain(rows: Relation) -> exp.Select:
     return exp.select(*(column(name) for name in rows.columns)).from_(rows.table)
-
-
-def _count(engine: Engine, rows: Relation) -> int:
-    return _number(engine, exp.select(exp.Count(this=exp.Star())).from_(rows.table))
-
-
-def _number(engine: Engine, query: exp.Query) -> int:
-    found = engine.stream(query, "sink")
-    return int(pa.Table.from_batches(found.batches, found.schema).column(0)[0].as_py())
 
 
 @dataclass

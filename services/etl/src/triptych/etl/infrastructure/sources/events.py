@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import orjson
 import pyarrow as pa
@@ -38,6 +38,8 @@ def _no_attribute(columns: Members) -> Members:
 
 class Events(Part):
     """Read the events of some types from the event log, each once."""
+
+    whole: ClassVar = False
 
     types: tuple[str, ...] = Field(min_length=1, examples=[["shop.invoice"]])
     columns: Annotated[Members, AfterValidator(_no_attribute)] = Field(

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum, auto
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import IO, Annotated, Any, Final, Self, cast
+from typing import IO, Any, ClassVar, Final, Self, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 from sqlglot import exp
 
 from triptych.core.documents import Part
@@ -23,6 +23,7 @@ from triptych.etl.domain.members import MemberColumns, Members
 from triptych.etl.domain.plugins import Rule
 from triptych.etl.domain.relation import Relation, column, named, text
 from triptych.etl.domain.types import read_as, readable_as
+from triptych.etl.infrastructure.folders import Confined
 
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdError, ZstdFile
@@ -72,17 +73,12 @@ _FORMATS: Final = {
 }
 
 
-def _confined(pattern: str) -> str:
-    parts = PurePath(pattern)
-    if parts.is_absolute() or ".." in parts.parts or not parts.parts:
-        raise ValueError(f"{pattern!r} leads out of the folder TRIPTYCH_FILES_DIR")
-    return pattern
-
-
 class Files(Part):
     """Read files, each once: CSV, NDJSON, JSON arrays or Parquet; gzip or zstd, or plain."""
 
-    paths: tuple[Annotated[str, AfterValidator(_confined)], ...] = Field(
+    whole: ClassVar = False
+
+    paths: tuple[Confined, ...] = Field(
         min_length=1,
         description="Patterns below the folder TRIPTYCH_FILES_DIR; `**` stands for any folders.",
         examples=[["orders/*.ndjson.gz"]],

@@ -1,7 +1,7 @@
 """The source `lake`: a table of the lake, or what is new in it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
@@ -15,6 +15,8 @@ from triptych.etl.domain.relation import Relation
 
 class LakeTable(Part):
     """Read a table of the lake: what is new in it, or all of it where everything is read."""
+
+    whole: ClassVar = False
 
     table: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$", examples=["sales"])
     version: int | None = Field(
