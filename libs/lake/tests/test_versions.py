@@ -8,8 +8,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from triptych.lake.change import Append, Change, DataFile, Mode, Replace, ReplacePartitions
-from triptych.lake.errors import NoSuchTable, NoSuchVersion, SchemaChanged
+from triptych.lake.change import (
+    Append,
+    Change,
+    DataFile,
+    Exchange,
+    Mode,
+    Replace,
+    ReplacePartitions,
+)
+from triptych.lake.errors import ConcurrentCommit, NoSuchTable, NoSuchVersion, SchemaChanged
 from triptych.lake.lake import Lake
 from triptych.lake.table import Table
 
@@ -131,3 +139,25 @@ def test_a_vacuum_leaves_what_somebody_may_be_about_to_commit(table: Table) -> N
     assert (removed.files, removed.bytes) == (1, size)
     assert young.exists()
     assert not old.exists()
+
+
+def test_files_are_exchanged_whatever_was_added_since_they_were_read(table: Table) -> None:
+    commit(table, NUMBERS)
+    read = table.snapshot().files
+    commit(table, pa.table({"n": [5]}))
+
+    commit(table, pa.table({"n": [10]}), mode=Exchange(read))
+
+    found = [n for file in table.snapshot().files for n in pq.read_table(file)["n"].to_pylist()]
+    assert sorted(found) == [5, 10]
+
+
+def test_files_are_exchanged_once(table: Table) -> None:
+    commit(table, NUMBERS)
+    read = table.snapshot().files
+    commit(table, pa.table({"n": [10]}), mode=Exchange(read))
+
+    with pytest.raises(ConcurrentCommit, match="another writer"):
+        commit(table, pa.table({"n": [20]}), mode=Exchange(read))
+
+    assert table.snapshot().rows == 1

@@ -45,7 +45,15 @@ class Rewrite:
     files: tuple[str, ...]
 
 
-Mode: TypeAlias = Append | Replace | ReplacePartitions | Rewrite
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The rows of these files go, whatever has been added to others since they were read."""
+
+    files: tuple[str, ...]
+    """The commit fails when one of them is not there any more."""
+
+
+Mode: TypeAlias = Append | Replace | ReplacePartitions | Rewrite | Exchange
 """What becomes of the rows that are there."""
 
 

@@ -22,6 +22,7 @@ from triptych.core.logging import get_logger
 from triptych.lake.change import (
     Change,
     DataFile,
+    Exchange,
     Progress,
     Replace,
     ReplacePartitions,
@@ -173,6 +174,13 @@ class Commit:
                     raise ConcurrentCommit(message)
                 stored = stored_files(delta, self.folder)
                 return [file for file in stored if str(file.path) in files]
+            case Exchange(files):
+                stored = stored_files(delta, self.folder)
+                leaving = [file for file in stored if str(file.path) in files]
+                if len(leaving) < len(files):
+                    message = f"{self.name!r}: another writer has exchanged the same files"
+                    raise ConcurrentCommit(message)
+                return leaving
             case _:  # nothing goes, or the library sees to it that all do
                 return []
 

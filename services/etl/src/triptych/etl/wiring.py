@@ -9,9 +9,11 @@ from pydantic import ValidationError
 
 from triptych.core.config import WrongConfiguration
 from triptych.core.documents import nearest
+from triptych.etl.application.backfill import Backfill
 from triptych.etl.application.cases import Test
 from triptych.etl.application.plugins import ENGINE, Plugins
 from triptych.etl.application.ports import EngineFactory, Memory, Resources
+from triptych.etl.application.replay import Replay
 from triptych.etl.application.run import Run
 from triptych.etl.application.trial import Try
 from triptych.etl.infrastructure.memory import SqlMemory
@@ -34,6 +36,8 @@ class Etl:
     run: Run
     attempt: Try
     test: Test
+    backfill: Backfill
+    replay: Replay
     runs: SqlRuns
 
 
@@ -72,6 +76,8 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
             Run(resources, engines, runs),
             Try(resources, engines),
             Test(resources, engines),
+            Backfill(resources, engines),
+            Replay(resources, engines, runs),
             runs,
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum, auto
 from functools import cached_property
 from pathlib import Path
@@ -292,6 +292,25 @@ class Sink(Protocol):
 
     def stage(self, writing: Writing, rows: Relation, progress: Progress) -> "Staged":
         """Write the rows, without committing them.
+
+        Raises:
+            QueryFailed, SchemaChanged: they cannot be written as they are.
+        """
+        ...
+
+
+@runtime_checkable
+class ByDay(Protocol):
+    """A sink whose rows of one day can take the place of those that it has of that day."""
+
+    def day_column(self, rows: Relation) -> str | None:
+        """The column that says which day a row belongs to; none if the sink keeps no days apart."""
+        ...
+
+    def stage_day(
+        self, writing: Writing, rows: Relation, day: date, progress: tuple[Progress, ...]
+    ) -> "Staged":
+        """Write the rows of that day, all of which they are, without committing them.
 
         Raises:
             QueryFailed, SchemaChanged: they cannot be written as they are.

@@ -79,7 +79,7 @@ class Run:
         while True:
             behind, after, until, last = self._next(pipeline)
             if until == after:
-                return reports or [_report(pipeline, "", name, _NOTHING, 0) for name in behind]
+                return reports or [report_of(pipeline, "", name, _NOTHING, 0) for name in behind]
             reports += self._run(pipeline, behind, after, until, watcher or Watcher())
             if last:  # what has come meanwhile waits for the next run
                 return reports
@@ -106,7 +106,7 @@ class Run:
         watcher: Watcher,
     ) -> list[Report]:
         with (
-            self._recorded(pipeline) as (run_id, done),
+            recorded(self.runs, self.clock, pipeline) as (run_id, done),
             bind(pipeline=pipeline.name, run_id=run_id),
             self.engines.open() as engine,
             ExitStack() as undo,
@@ -124,29 +124,31 @@ class Run:
                 progress = Progress(pipeline.writer, after, until)
                 output = sink.stage(Writing(self.resources, engine), made[name].rows, progress)
                 undo.callback(output.discard)
-                staged.append((_report(pipeline, run_id, name, made[name], output.rows), output))
+                staged.append((report_of(pipeline, run_id, name, made[name], output.rows), output))
             # The quarantine first: where it is ahead of an output, a run is to be finished.
             faulty.commit({"pipeline": pipeline.name, "run_id": run_id})
             for report, output in staged:
-                done.append(_commit(report, output))
+                done.append(commit(report, output))
             return done
 
-    @contextmanager
-    def _recorded(self, pipeline: Pipeline) -> Iterator[tuple[str, list[Report]]]:
-        """A run that is in the history, with what it has done when it ends."""
-        run_id = uuid.uuid4().hex
-        done: list[Report] = []
-        self.runs.begin(run_id, pipeline.name, self.clock.now())
-        try:
-            yield run_id, done
-        except Exception as error:
-            told = str(error) or type(error).__name__
-            self.runs.end(run_id, self.clock.now(), list(map(str, done)), told)
-            raise
-        self.runs.end(run_id, self.clock.now(), list(map(str, done)), None)
+
+@contextmanager
+def recorded(runs: Runs, clock: Clock, pipeline: Pipeline) -> Iterator[tuple[str, list[Report]]]:
+    """A run that is in the history, with what it has done when it ends."""
+    run_id = uuid.uuid4().hex
+    done: list[Report] = []
+    runs.begin(run_id, pipeline.name, clock.now())
+    try:
+        yield run_id, done
+    except Exception as error:
+        told = str(error) or type(error).__name__
+        runs.end(run_id, clock.now(), list(map(str, done)), told)
+        raise
+    runs.end(run_id, clock.now(), list(map(str, done)), None)
 
 
-def _commit(report: Report, staged: Staged) -> Report:
+def commit(report: Report, staged: Staged) -> Report:
+    """Commit what a run has staged for one output; the report with the new version."""
     notes = {"pipeline": report.pipeline, "run_id": report.run_id, "rows": str(report.rows)}
     version = staged.commit(notes)
     told = {"output": report.output, "target": report.target, "version": version}
@@ -154,7 +156,7 @@ def _commit(report: Report, staged: Staged) -> Report:
     return replace(report, version=version)
 
 
-def _report(pipeline: Pipeline, run_id: str, name: str, made: Made, written: int) -> Report:
+def report_of(pipeline: Pipeline, run_id: str, name: str, made: Made, written: int) -> Report:
     """What will have been done.
 
     Raises:

@@ -15,7 +15,7 @@ from triptych.etl.application.cases import cases_of
 from triptych.etl.application.ports import Watcher
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.secrets import show
-from triptych.etl.entrypoints import plugins_cli, runs_cli, shown, tables_cli
+from triptych.etl.entrypoints import backfill_cli, plugins_cli, runs_cli, shown, tables_cli
 from triptych.etl.entrypoints.opening import opened, pipeline_at
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 
@@ -118,6 +118,7 @@ def test(pipelines: Paths) -> None:
     raise typer.Exit(1 if failed else 0)
 
 
+cli.command()(backfill_cli.backfill)
 cli.command()(plugins_cli.schema)
 cli.command()(tables_cli.diff)
 cli.command()(tables_cli.vacuum)

@@ -72,3 +72,15 @@ def show(pipeline: Pipeline, some: Rows = 10) -> None:
     """Show a pipeline's quarantined rows, as they were read."""
     with opened() as etl:
         rows(rows_at_fault(etl.resources.lake, etl.engines, pipeline_at(pipeline), some))
+
+
+@quarantine_cli.command()
+def replay(pipeline: Pipeline) -> None:
+    """Let a pipeline's quarantined rows come again: those that pass now leave the quarantine."""
+    ready = pipeline_at(pipeline)
+    with opened() as etl:
+        reports = etl.replay(ready)
+    for report in reports:
+        typer.echo(str(report))
+    if not reports:
+        typer.echo(f"{ready.name}: nothing to replay")

@@ -1,7 +1,7 @@
 """The sink `lake`: a Delta table, which gets a new version in one atomic commit a run."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from datetime import date
 from enum import StrEnum, auto
 from typing import Self
 
@@ -24,6 +24,7 @@ from triptych.etl.domain.plugins import Rule
 from triptych.etl.domain.relation import Relation, column
 from triptych.etl.infrastructure.arrow import types
 from triptych.etl.infrastructure.sinks.keys import count, number, refuse_doubles
+from triptych.etl.infrastructure.sinks.staged import StagedFiles
 from triptych.lake.change import (
     Append,
     Change,
@@ -34,7 +35,7 @@ from triptych.lake.change import (
     Rewrite,
 )
 from triptych.lake.errors import SchemaChanged
-from triptych.lake.table import Snapshot, Table
+from triptych.lake.table import Snapshot
 
 
 class How(StrEnum):
@@ -175,7 +176,7 @@ class LakeSink(Part):
         came, went = only_in(new, old), only_in(old, new)
         return Effects(given, came - min(came, went), changed=min(came, went), removed=0)
 
-    def stage(self, writing: Writing, rows: Relation, progress: Progress) -> "StagedFiles":
+    def stage(self, writing: Writing, rows: Relation, progress: Progress) -> StagedFiles:
         """See `Sink.stage`."""
         table = writing.resources.lake.table(self.table)
         snapshot = self._there(writing.resources)
@@ -191,7 +192,30 @@ class LakeSink(Part):
             mode = ReplacePartitions(frozenset(file.partition for file in files))
         evolve = self.policy is Policy.EVOLVE
         change = Change(files, written.schema, evolve, mode, self.partition_by)
-        return StagedFiles(table, change, progress, count(writing.engine, rows, self._label))
+        number_of_rows = count(writing.engine, rows, self._label)
+        return StagedFiles(table, change, (progress,), number_of_rows)
+
+    def day_column(self, rows: Relation) -> str | None:
+        """See `ByDay.day_column`."""
+        days = [name for name in self.partition_by if rows.types.get(name) == "date"]
+        rewritable = self.mode in (How.APPEND, How.REPLACE_PARTITIONS)
+        return days[0] if rewritable and len(days) == 1 else None
+
+    def stage_day(
+        self, writing: Writing, rows: Relation, day: date, progress: tuple[Progress, ...]
+    ) -> StagedFiles:
+        """See `ByDay.stage_day`."""
+        table = writing.resources.lake.table(self.table)
+        snapshot = table.snapshot()
+        query, _ = self._query(writing.engine, rows, snapshot)
+        made = writing.engine.view(f"{rows.name}_written", query, self._label)
+        written = writing.engine.write(made.all(), table.new_folder(), self.partition_by)
+        value = (self.day_column(rows), day.isoformat())
+        there = {file.partition for file in snapshot.stored if value in file.partition}
+        mode = ReplacePartitions(frozenset(there | {file.partition for file in written.files}))
+        evolve = self.policy is Policy.EVOLVE
+        change = Change(written.files, written.schema, evolve, mode, self.partition_by)
+        return StagedFiles(table, change, progress, sum(file.rows for file in written.files))
 
     def _there(self, resources: Resources) -> Snapshot | None:
         table = resources.lake.table(self.table)
@@ -247,25 +271,3 @@ def _public(rows: Relation) -> dict[str, str]:
 
 def _plain(rows: Relation) -> exp.Select:
     return exp.select(*(column(name) for name in rows.columns)).from_(rows.table)
-
-
-@dataclass
-class StagedFiles:
-    """Parquet files in the table's folder that no version holds yet."""
-
-    table: Table
-    change: Change
-    progress: Progress
-    rows: int
-    committed: bool = False
-
-    def commit(self, notes: Mapping[str, str]) -> int:
-        """See `Staged.commit`. Without rows, the progress alone is committed."""
-        self.committed = True  # or the lake removes the files
-        return self.table.commit(self.change, [self.progress], notes)
-
-    def discard(self) -> None:
-        """See `Staged.discard`."""
-        if not self.committed:
-            for file in self.change.files:
-                file.path.unlink(missing_ok=True)
