@@ -63,7 +63,10 @@ def change(file: Path, old: str, new: str) -> str:
 def assert_foreseen(ended: Ended, code: int, *words: str) -> None:
     """It ended with this code and one message with all of these words, and no traceback."""
     assert ended.returncode == code
-    assert ended.stderr.startswith("etl: error: ")
+    events = [line for line in ended.stderr.splitlines() if line.startswith("{")]
+    assert ended.stderr.removeprefix("".join(f"{line}\n" for line in events)).startswith(
+        "etl: error: "
+    )
     assert "Traceback" not in ended.stdout + ended.stderr
     for word in words:
         assert word in ended.stderr

@@ -25,7 +25,8 @@ from triptych.etl.infrastructure.engines.duckdb import DuckDb
 from triptych.etl.infrastructure.memory import SqlMemory
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.runs import SqlRuns
-from triptych.etl.infrastructure.sinks.lake import LakeSink, StagedFiles
+from triptych.etl.infrastructure.sinks.lake import LakeSink
+from triptych.etl.infrastructure.sinks.staged import StagedFiles
 from triptych.etl.infrastructure.tables import prepare
 from triptych.eventlog.database import open_database, writing
 from triptych.eventlog.log import SCHEMA, EventLogReader, append

@@ -100,6 +100,7 @@ class Execution:
         raw = self.engine.load(RAW, rows, source.label)
         self.steps[RAW] = raw
         read = self._count(raw.table, source)
+        self.watcher.step(source.name, read)
         with _saying(source.label):
             query, rules = source.plugin.decode(raw), list(source.plugin.rules(raw))
         before = Made(raw, Reconciliation(read))

@@ -124,6 +124,7 @@ class Run:
                 progress = Progress(pipeline.writer, after, until)
                 output = sink.stage(Writing(self.resources, engine), made[name].rows, progress)
                 undo.callback(output.discard)
+                watcher.step(f"sink {sink.target}", output.rows)
                 staged.append((report_of(pipeline, run_id, name, made[name], output.rows), output))
             # The quarantine first: where it is ahead of an output, a run is to be finished.
             faulty.commit({"pipeline": pipeline.name, "run_id": run_id})

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
 
 import pyarrow as pa
 from sqlglot import exp
@@ -17,6 +19,8 @@ from triptych.etl.application.ports import (
     Engine,
     EngineFactory,
     Resources,
+    Rows,
+    Scan,
     Writing,
 )
 from triptych.etl.domain.pipeline import Refresh
@@ -48,6 +52,16 @@ class PlannedOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What it takes to compute the rows, as it was found by doing so."""
+
+    seconds: float
+    files: int
+    bytes: int
+    """Of the files that the engine reads; of other sources it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What a run would do."""
 
@@ -58,6 +72,7 @@ class Plan:
     """Those for which there is something new."""
     queries: tuple[tuple[str, str, exp.Query], ...]
     """The steps in their order: what each is called, the relation that it makes, and its query."""
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +90,17 @@ class Try:
         """
         positions = self._positions(pipeline)
         after = min(positions.values())
-        with self._executed(pipeline, after) as (execution, made, until):
+        began = monotonic()
+        with self._executed(pipeline, after) as (execution, made, until, rows):
             outputs = tuple(
                 self._planned(pipeline, execution.engine, name, made[name], at)
                 for name, at in positions.items()
                 if at < until
             )
-            return Plan(pipeline.name, until, outputs, tuple(execution.queries))
+            files = [Path(file) for file in rows.files] if isinstance(rows, Scan) else []
+            size = sum(file.stat().st_size for file in files)
+            cost = Cost(monotonic() - began, len(files), size)
+            return Plan(pipeline.name, until, outputs, tuple(execution.queries), cost)
 
     def preview(self, pipeline: Pipeline, step: str, rows: int) -> pa.Table:
         """The first rows after a step, of what the next run would read; or of everything.
@@ -89,7 +108,7 @@ class Try:
         Raises:
             UnknownStep: with the steps that there are.
         """
-        with self._executed(pipeline, 0) as (execution, _, _):
+        with self._executed(pipeline, 0) as (execution, _, _, _):
             steps = {name.partition(" ")[0]: found for name, found in execution.steps.items()}
             if step not in steps:
                 raise UnknownStep(f"{step!r}: {nearest(step, steps)}")
@@ -107,7 +126,7 @@ class Try:
     @contextmanager
     def _executed(
         self, pipeline: Pipeline, after: int
-    ) -> Iterator[tuple[Execution, dict[str, Made], int]]:
+    ) -> Iterator[tuple[Execution, dict[str, Made], int, Rows]]:
         reading = reading_of(self.resources, pipeline)
         source = pipeline.source.plugin
         until = source.newest(reading, after)
@@ -115,8 +134,8 @@ class Try:
         with self.engines.open() as engine:
             inputs = attach_inputs(self.resources, engine, pipeline)
             execution = Execution(engine, pipeline, self.resources, inputs)
-            made = execution.run(source.read(reading, begin, until))
-            yield execution, made, until
+            rows = source.read(reading, begin, until)
+            yield execution, execution.run(rows), until, rows
 
     def _planned(
         self, pipeline: Pipeline, engine: Engine, name: str, made: Made, after: int

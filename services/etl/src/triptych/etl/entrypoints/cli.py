@@ -1,22 +1,17 @@
 """The door for people: `etl`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn
 
 from triptych.core.errors import exit_on_error
 from triptych.etl.application.cases import cases_of
-from triptych.etl.application.ports import Watcher
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.secrets import show
 from triptych.etl.entrypoints import backfill_cli, plugins_cli, runs_cli, shown, tables_cli
 from triptych.etl.entrypoints.opening import opened, pipeline_at
+from triptych.etl.entrypoints.progress import progress
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 
 cli = typer.Typer(
@@ -37,10 +32,9 @@ def run(pipelines: Paths) -> None:
     """Run pipelines over what is new. Killed anywhere and run again, the table is the same."""
     plugins = InstalledPlugins()
     ready = [pipeline_at(path, plugins) for path in pipelines]
-    with opened() as etl, _progress() as bar:
+    with opened() as etl, progress() as watch:
         for pipeline in ready:
-            task = bar.add_task(pipeline.name, total=None)
-            for report in etl.run(pipeline, Watcher(reading=partial(bar.advance, task))):
+            for report in etl.run(pipeline, watch(pipeline.name)):
                 typer.echo(str(report))
                 for warned in report.warnings:
                     rows = "" if warned.rows is None else f" ({warned.rows:,} rows)"
@@ -82,6 +76,10 @@ def plan(
                 typer.echo(f"  column {name}: {kind} ({was})")
         for warned in output.warnings:
             typer.echo(f"  warning: {warned.check}: {warned.fault}")
+    if planned.outputs:
+        cost = planned.cost
+        files = f", {cost.files:,} files of {cost.bytes:,} bytes" if cost.files else ""
+        typer.echo(f"{pipeline.name}: computed in {cost.seconds:.2f} s{files}")
     if sql:
         for step, relation, query in planned.queries:
             typer.echo(f"\n-- {step}: {relation}\n{show(query, DIALECT, pretty=True)}")
@@ -125,16 +123,6 @@ cli.command()(tables_cli.vacuum)
 cli.add_typer(plugins_cli.cli, name="plugins")
 cli.add_typer(tables_cli.quarantine_cli, name="quarantine")
 cli.add_typer(runs_cli.cli, name="runs")
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    terminal = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,.0f} rows read"))
-    with Progress(
-        *columns, console=terminal, disable=not terminal.is_terminal, transient=True
-    ) as bar:
-        yield bar
 
 
 def main() -> None:
