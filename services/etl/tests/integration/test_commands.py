@@ -11,6 +11,8 @@ import jsonschema_rs
 import pytest
 from ruamel.yaml import YAML
 
+from triptych.etl.application.cases import cases_of
+
 Ended = subprocess.CompletedProcess[str]
 Command = Callable[..., Ended]
 
@@ -256,3 +258,41 @@ def test_the_schema_refuses_what_a_pipeline_may_not_say(schema: Any, old: str, n
     wrong = YAML(typ="safe", pure=True).load(PIPELINE.replace(old, new))
 
     assert not validator.is_valid(wrong)
+
+
+RECORDED = """
+version: 1
+name: orders
+source:
+  files:
+    paths: ["in/*.FORMAT"]
+    columns: {id: text, n: integer, at: timestamptz, price: "decimal(10, 2)"}
+inputs:
+  names: { files: { paths: ["names.csv"] } }
+transforms:
+  - filter: { where: n <> 5 }
+  - join: { input: names, "on": {id: id}, columns: {name: name} }
+checks: [ { range: { column: n, min: 0 } } ]
+sink: { lake: { table: orders } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("ndjson", '{"id": "ä: #", "n": 1, "price": "1.10"}\n{"id": "b", "n": -1}\n{broken'),
+        ("csv", 'id,n,at,price\n"ä: #",1,2030-01-01T12:00:00Z,1.10\nb,-1,,\nc,5,,\n'),
+    ],
+)
+def test_a_case_that_was_recorded_passes(house: Any, kind: str, content: str) -> None:
+    house.write(f"in/1.{kind}", content)
+    house.write("names.csv", 'id,name\n"ä: #",first\nz,last\n')
+    text = RECORDED.replace("FORMAT", kind)
+
+    recorded = house.etl.record(house.pipeline(text), 2)
+    pipeline = house.pipeline(text + recorded)
+
+    [case] = cases_of(pipeline)
+    assert (len(case.given), len(case.expect["main"])) == (2, 1)
+    assert case.quarantined == ("n is less than 0",)
+    assert house.etl.test(pipeline, case).differences == ()

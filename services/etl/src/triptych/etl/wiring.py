@@ -13,6 +13,7 @@ from triptych.etl.application.backfill import Backfill
 from triptych.etl.application.cases import Test
 from triptych.etl.application.plugins import ENGINE, Plugins
 from triptych.etl.application.ports import EngineFactory, Memory, Resources
+from triptych.etl.application.recording import Record
 from triptych.etl.application.replay import Replay
 from triptych.etl.application.run import Run
 from triptych.etl.application.trial import Try
@@ -36,6 +37,7 @@ class Etl:
     run: Run
     attempt: Try
     test: Test
+    record: Record
     backfill: Backfill
     replay: Replay
     runs: SqlRuns
@@ -76,6 +78,7 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
             Run(resources, engines, runs),
             Try(resources, engines),
             Test(resources, engines),
+            Record(resources, engines),
             Backfill(resources, engines),
             Replay(resources, engines, runs),
             runs,

@@ -58,23 +58,44 @@ class Test:
             QueryFailed, ChecksFailed: the pipeline cannot be computed over the given rows.
         """
         with self.engines.open() as engine:
-            inputs = _inputs(engine, pipeline, case)
-            execution = Execution(engine, pipeline, self.resources, inputs)
-            made = execution.run(pipeline.source.plugin.given(case.given))
-            found = {name: _rows(engine, made[name].rows) for name in case.expect if name in made}
-            differences = [
-                *(f"there is no output {name!r}" for name in case.expect if name not in made),
-                *(
-                    f"{name}: {difference}"
-                    for name, rows in found.items()
-                    for difference in _compare(case.expect[name], rows)
-                ),
-            ]
-            if case.quarantined is not None:
-                reasons = [(reason,) for reason in _reasons(execution)]
-                wanted = [(reason,) for reason in case.quarantined]
-                differences += (f"quarantined: {d}" for d in _unequal(wanted, reasons))
+            found = compute(engine, self.resources, pipeline, case)
+        known = {name: rows for name, rows in found.rows.items() if name in case.expect}
+        differences = [
+            *(f"there is no output {name!r}" for name in case.expect if name not in known),
+            *(
+                f"{name}: {difference}"
+                for name, rows in known.items()
+                for difference in _compare(case.expect[name], rows)
+            ),
+        ]
+        if case.quarantined is not None:
+            reasons = [(reason,) for reason in found.reasons]
+            wanted = [(reason,) for reason in case.quarantined]
+            differences += (f"quarantined: {d}" for d in _unequal(wanted, reasons))
         return Result(case.name, tuple(differences))
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """What a pipeline makes of the rows of a case."""
+
+    rows: Mapping[str, list[dict[str, Any]]]
+    """By output, `main` among them."""
+    reasons: list[str]
+    """Of the rows that are set aside."""
+
+
+def compute(engine: Engine, resources: Resources, pipeline: Pipeline, case: Case) -> Computed:
+    """Run a pipeline over the rows of a case.
+
+    Raises:
+        QueryFailed, ChecksFailed: it cannot be computed.
+    """
+    inputs = _inputs(engine, pipeline, case)
+    execution = Execution(engine, pipeline, resources, inputs)
+    made = execution.run(pipeline.source.plugin.given(case.given))
+    rows = {b.name: _rows(engine, made[b.name].rows) for b in pipeline.branches}
+    return Computed(rows, _reasons(execution))
 
 
 def _inputs(engine: Engine, pipeline: Pipeline, case: Case) -> Inputs:

@@ -138,6 +138,10 @@ class Source(Protocol):
         """Raw rows, as a person writes them into a test."""
         ...
 
+    def written(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """A raw row, as a person would write it into a test; none if it cannot be written so."""
+        ...
+
     def decode(self, raw: Relation) -> exp.Select:
         """The typed columns of the raw rows: see `Relation.select`.
 

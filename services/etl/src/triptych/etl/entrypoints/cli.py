@@ -99,12 +99,22 @@ def preview(
         shown.rows(etl.attempt.preview(pipeline, step, rows))
 
 
-@cli.command()
-def test(pipelines: Paths) -> None:
+@cli.command(name="test")
+def run_cases(
+    pipelines: Paths,
+    record: Annotated[
+        bool, typer.Option("--record", help="Print a case of real rows instead, to be checked.")
+    ] = False,
+    rows: Annotated[int, typer.Option(min=1, help="How many rows to record.")] = 5,
+) -> None:
     """Test pipelines with the cases in their files, or in NAME.tests.yaml beside them."""
     plugins = InstalledPlugins()
     failed = 0
     with opened() as etl:
+        if record:
+            for path in pipelines:
+                typer.echo(etl.record(pipeline_at(path, plugins), rows), nl=False)
+            return
         for path in pipelines:
             pipeline = pipeline_at(path, plugins)
             for case in cases_of(pipeline):

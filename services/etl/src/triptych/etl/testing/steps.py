@@ -60,6 +60,10 @@ class Given(Part):
         """See `Source.given`."""
         return _batches(pa.Table.from_pylist([dict(row) for row in rows]))
 
+    def written(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """See `Source.written`."""
+        return raw
+
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`."""
         return raw.all()

@@ -66,6 +66,12 @@ class Events(Part):
         table = pa.Table.from_pylist(batch, schema=_RAW)
         return Batches(_RAW, table.to_batches())
 
+    def written(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """See `Source.written`."""
+        data = orjson.loads(raw["data"] or "null")
+        told = {name: raw[name] for name in _ATTRIBUTES if raw[name] is not None}
+        return {**told, **data} if isinstance(data, dict) else None
+
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`. What cannot be cast is null, and breaks a rule."""
         members = self._members()

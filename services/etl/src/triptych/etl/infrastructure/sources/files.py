@@ -177,6 +177,16 @@ class Files(Part):
                 table = pa.Table.from_pylist([dict(row) for row in rows])
         return Batches(table.schema, table.to_batches())
 
+    def written(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """See `Source.written`."""
+        if self._kind in (Kinds.CSV, Kinds.PARQUET):
+            return {name: value for name, value in raw.items() if name != FILE}
+        try:
+            row = json.loads(raw[_LINE])
+        except ValueError:
+            return None
+        return row if isinstance(row, dict) else None
+
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`."""
         if self._kind in (Kinds.NDJSON, Kinds.JSON):

@@ -47,6 +47,10 @@ class LakeTable(Part):
         table = pa.Table.from_pylist([dict(row) for row in rows])
         return Batches(table.schema, table.to_batches())
 
+    def written(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """See `Source.written`."""
+        return raw
+
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`."""
         return raw.all()

@@ -161,6 +161,10 @@ class SqlRows(Part):
         )
         return Batches(schema, text.cast(schema).to_batches())
 
+    def written(self, raw: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """See `Source.written`."""
+        return raw
+
     def decode(self, raw: Relation) -> exp.Select:
         """See `Source.decode`."""
         return raw.all()
