@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
+from triptych.etl.application.history import Report
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
-from triptych.etl.application.run import Report
 from triptych.etl.entrypoints.cli import main
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import EtlSettings

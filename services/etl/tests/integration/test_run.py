@@ -15,9 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triptych.core.domain.event import Event
+from triptych.etl.application.history import History, Report
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
 from triptych.etl.application.ports import QueryFailed, Resources, Sink, Watcher, Writing
-from triptych.etl.application.run import Report, Run
+from triptych.etl.application.run import Run
 from triptych.etl.domain.plugins import Effect
 from triptych.etl.domain.reconciliation import NotReconciled, Reconciliation
 from triptych.etl.domain.relation import Relation
@@ -85,7 +86,7 @@ class World:
             append(connection, [event.document for event in events], NOON)
 
     def run(self, pipeline: Pipeline | None = None) -> list[Report]:
-        return Run(self.resources, DuckDb(), self.runs)(pipeline or self.pipeline)
+        return Run(self.resources, DuckDb(), History(self.runs))(pipeline or self.pipeline)
 
     def rows(self, table: str = "numbers") -> Rows:
         """The rows of the newest version of a table, in the order of the events."""
@@ -242,7 +243,9 @@ def test_the_rows_that_are_read_are_reported_meanwhile(world: World) -> None:
     world.happen({"n": 1, "name": "a"}, {"n": 2, "name": "b"})
     seen: list[int] = []
 
-    Run(world.resources, DuckDb(), world.runs)(world.pipeline, Watcher(reading=seen.append))
+    Run(world.resources, DuckDb(), History(world.runs))(
+        world.pipeline, Watcher(reading=seen.append)
+    )
 
     assert sum(seen) == 2
 
@@ -365,7 +368,9 @@ def test_of_two_runs_at_once_one_wins_and_every_row_is_there_once(
             others.extend(world.run())
 
     with pytest.raises(ConcurrentCommit):
-        Run(world.resources, DuckDb(), world.runs)(world.pipeline, Watcher(reading=meanwhile))
+        Run(world.resources, DuckDb(), History(world.runs))(
+            world.pipeline, Watcher(reading=meanwhile)
+        )
 
     assert [report.rows.written for report in others] == [2]
     assert [row["n"] for row in world.rows()] == [1, 2]

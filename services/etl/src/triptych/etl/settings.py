@@ -5,7 +5,31 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
-from triptych.core.config import Settings
+from triptych.core.config import Section, Settings
+
+
+class OpenLineageSettings(Section):
+    """Who is told of runs, and of what tables are made of."""
+
+    url: str | None = Field(
+        default=None,
+        description="Where OpenLineage events are sent to, over HTTP.",
+        examples=["https://lineage.example.com"],
+    )
+    key: SecretStr | None = Field(
+        default=None, description="The API key for that.", examples=["a-key"]
+    )
+    file: Path | None = Field(
+        default=None,
+        description="A file that the events are appended to instead, a line each.",
+        examples=["var/lineage.ndjson"],
+    )
+    namespace: str = Field(
+        default="triptych",
+        min_length=1,
+        description="What the names of pipelines and tables are unique in.",
+        examples=["shop"],
+    )
 
 
 class EtlSettings(Settings):
@@ -39,6 +63,8 @@ class EtlSettings(Settings):
         " `etl plugins show NAME` tells. TRIPTYCH_ENGINE__DUCKDB__MEMORY=4GB says the same.",
         examples=['{"duckdb": {"memory": "4GB"}}'],
     )
+
+    openlineage: OpenLineageSettings = OpenLineageSettings()
 
     @property
     def engine_name(self) -> str:

@@ -11,6 +11,7 @@ from triptych.core.config import WrongConfiguration
 from triptych.core.documents import nearest
 from triptych.etl.application.backfill import Backfill
 from triptych.etl.application.cases import Test
+from triptych.etl.application.history import History
 from triptych.etl.application.plugins import ENGINE, Plugins
 from triptych.etl.application.ports import EngineFactory, Memory, Resources
 from triptych.etl.application.recording import Record
@@ -18,6 +19,7 @@ from triptych.etl.application.replay import Replay
 from triptych.etl.application.run import Run
 from triptych.etl.application.trial import Try
 from triptych.etl.infrastructure.memory import SqlMemory
+from triptych.etl.infrastructure.openlineage import telling
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.runs import SqlRuns
 from triptych.etl.infrastructure.tables import prepare
@@ -72,15 +74,16 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
         resources = Resources(lake, settings.files_dir, open_events, memory_of)
         engines = engine_of(settings, InstalledPlugins())
         runs = SqlRuns(state)
+        history = History(runs, telling(**dict(settings.openlineage)))
         yield Etl(
             resources,
             engines,
-            Run(resources, engines, runs),
+            Run(resources, engines, history),
             Try(resources, engines),
             Test(resources, engines),
             Record(resources, engines),
             Backfill(resources, engines),
-            Replay(resources, engines, runs),
+            Replay(resources, engines, history),
             runs,
         )
 

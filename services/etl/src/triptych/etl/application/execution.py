@@ -25,6 +25,7 @@ from triptych.etl.application.ports import (
     Watcher,
 )
 from triptych.etl.domain.faults import faultless, faults, judged
+from triptych.etl.domain.lineage import Lineage
 from triptych.etl.domain.pipeline import MAIN
 from triptych.etl.domain.plugins import (
     Effect,
@@ -86,6 +87,8 @@ class Execution:
     """By branch, the steps in which rows were judged, and the relations that tell their faults."""
     queries: list[tuple[str, str, exp.Query]] = field(default_factory=list)
     """What has been asked: the step, the relation that it made, and its query."""
+    opaque: list[tuple[Relation, Relation]] = field(default_factory=list)
+    """The relations that functions made, and those that they made them of."""
     _branch_name: str = MAIN
     _named: int = 0
 
@@ -101,7 +104,7 @@ class Execution:
         self.steps[RAW] = raw
         read = self._count(raw.table, source)
         self.watcher.step(source.name, read)
-        with _saying(source.label):
+        with saying(source.label):
             query, rules = source.plugin.decode(raw), list(source.plugin.rules(raw))
         before = Made(raw, Reconciliation(read))
         if rules:
@@ -111,6 +114,13 @@ class Execution:
         for branch in self.pipeline.branches:
             made[branch.name] = self._branch(branch, made[branch.origin])
         return made
+
+    @property
+    def lineage(self) -> Lineage:
+        """What the relations so far were made of."""
+        queries = {name: query for _, name, query in self.queries}
+        read = [self.steps[RAW], *self.inputs.values(), *(made for made, _ in self.opaque)]
+        return Lineage(queries, read, {made.name: of for made, of in self.opaque})
 
     def _branch(self, branch: Branch, before: Made) -> Made:
         made, self._branch_name = before, branch.name
@@ -128,7 +138,7 @@ class Execution:
         if isinstance(transform, ArrowTransform):
             rows = self._through_python(step, transform, before.rows)
             return Made(rows, self._account(step, before, rows), before.warnings)
-        with _saying(step.label):
+        with saying(step.label):
             query = transform.apply(before.rows, self.inputs)
             rules = self._rules_of(transform, before.rows)
         if rules and isinstance(query, exp.Select):
@@ -157,12 +167,14 @@ class Execution:
 
     def _through_python(self, step: Step, transform: ArrowTransform, rows: Relation) -> Relation:
         given = self.engine.stream(exp.select("*").from_(rows.table), step.label)
-        with _saying(step.label):
+        with saying(step.label):
             stream = iter(transform.stream(given.batches))
             first = next(stream, None)
             schema = given.schema if first is None else first.schema
             batches = stream if first is None else chain([first], stream)
-            return self.engine.attach(self._name(), Batches(schema, batches), step.label)
+            made = self.engine.attach(self._name(), Batches(schema, batches), step.label)
+            self.opaque.append((made, rows))
+            return made
 
     def _checks(self, branch: Branch, before: Made) -> Made:
         """Check the rows: each that is set aside is so with everything that is wrong with it."""
@@ -171,14 +183,14 @@ class Execution:
         for check in branch.checks:
             if not isinstance(check.plugin, RowCheck):
                 continue
-            with _saying(check.label):
+            with saying(check.label):
                 rules = self._rules_of(check.plugin, before.rows)
             if check.severity in (None, Severity.QUARANTINE):
                 strict += rules
             else:
                 warned += self._count_faults(check, before.rows, rules)
         if branch.sink is not None:
-            with _saying(branch.sink.label):
+            with saying(branch.sink.label):
                 strict += branch.sink.plugin.rules(self.resources, before.rows)
         if strict:
             step = Configured(_of(branch, "checks"), str(self.pipeline.path), None)
@@ -210,7 +222,7 @@ class Execution:
     def _demand(
         self, step: Configured[object], plugin: TableCheck, before: Made, severity: Severity
     ) -> list[Warned]:
-        with _saying(step.label):
+        with saying(step.label):
             demands = list(plugin.demands(before.rows, self.inputs))
         broken = []
         for demand in demands:
@@ -256,7 +268,7 @@ def _of(branch: Branch, what: str) -> str:
 
 
 @contextmanager
-def _saying(label: str) -> Iterator[None]:
+def saying(label: str) -> Iterator[None]:
     """What a plugin says of its columns becomes an error that says whose."""
     try:
         yield

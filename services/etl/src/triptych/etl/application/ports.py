@@ -1,6 +1,6 @@
 """What a run needs from the world: sources, engines and sinks are plugins, too."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -120,6 +120,11 @@ class Reading:
 
 class Source(Protocol):
     """Where rows come from, in an order that has positions. Its fields are its configuration."""
+
+    @property
+    def origin(self) -> str:
+        """What is read, for people and for lineage: such as `lake/sales`, without any secret."""
+        ...
 
     @property
     def whole(self) -> bool:
@@ -379,6 +384,31 @@ class Runs(Protocol):
         Raises:
             DatabaseAway: it cannot be kept.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """What was written to an output, and what it was made of."""
+
+    target: str
+    types: Mapping[str, str]
+    columns: Mapping[str, Set[tuple[str, str]]]
+    """For each column, those that it was made of: the `origin` of a source, and a raw column."""
+    rows: int
+
+
+class Telling(Protocol):
+    """Somebody who is told of runs. Nothing that goes wrong there makes a run fail."""
+
+    def began(self, run_id: str, pipeline: str, at: datetime) -> None:
+        """A run has begun."""
+        ...
+
+    def ended(
+        self, run_id: str, pipeline: str, at: datetime, traced: Sequence[Traced], error: str | None
+    ) -> None:
+        """A run has ended, with an error or without one."""
         ...
 
 

@@ -9,16 +9,15 @@ the rows, which one it has had, so that a replay that dies is finished by the ne
 import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 from sqlglot import exp
 
-from triptych.core.domain.clock import Clock, SystemClock
 from triptych.core.errors import Kind, TriptychError
-from triptych.core.logging import bind
 from triptych.etl.application.execution import RAW, Execution
+from triptych.etl.application.history import History, Report
 from triptych.etl.application.inputs import attach_inputs, reading_of
 from triptych.etl.application.pipeline import Pipeline
 from triptych.etl.application.ports import (
@@ -27,13 +26,11 @@ from triptych.etl.application.ports import (
     EngineFactory,
     Format,
     Resources,
-    Runs,
     Scan,
     Sink,
     Staged,
     Writing,
 )
-from triptych.etl.application.run import Report, commit, recorded, report_of
 from triptych.etl.domain.faults import quarantined
 from triptych.etl.domain.pipeline import MAIN, Refresh
 from triptych.etl.domain.relation import Relation, column, text
@@ -66,8 +63,7 @@ class Replay:
 
     resources: Resources
     engines: EngineFactory
-    runs: Runs
-    clock: Clock = field(default_factory=SystemClock)
+    history: History
 
     def __call__(self, pipeline: Pipeline) -> list[Report]:
         """Let the rows come again that were set aside as they were read; what became of them.
@@ -119,8 +115,7 @@ class Replay:
         progress: Progress,
     ) -> list[Report]:
         with (
-            recorded(self.runs, self.clock, pipeline) as (run_id, done),
-            bind(pipeline=pipeline.name, run_id=run_id),
+            self.history.record(pipeline) as recording,
             ExitStack() as undo,
         ):
             inputs = attach_inputs(self.resources, engine, pipeline)
@@ -130,12 +125,13 @@ class Replay:
             for name, sink in sinks.items():
                 output = sink.stage(Writing(self.resources, engine), made[name].rows, progress)
                 undo.callback(output.discard)
-                staged.append((report_of(pipeline, run_id, name, made[name], output.rows), output))
-            still = aside.remaining(engine, execution, run_id)
+                staged.append((recording.report(name, made[name], output.rows), output))
+            still = aside.remaining(engine, execution, recording.id)
             for report, output in staged:
-                done.append(commit(report, output))
-            aside.table.commit(still, [progress], {"pipeline": pipeline.name, "run_id": run_id})
-            return done
+                recording.commit(report, output)
+            notes = {"pipeline": pipeline.name, "run_id": recording.id}
+            aside.table.commit(still, [progress], notes)
+            return recording.done
 
     def _raw_schema(self, pipeline: Pipeline) -> pa.Schema:
         """The columns of the source's raw rows; nothing is read."""

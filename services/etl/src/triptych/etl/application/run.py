@@ -1,16 +1,13 @@
 """Run a pipeline: read what is new, transform it, commit it exactly once."""
 
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field, replace
-from typing import Final
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pyarrow as pa
 
-from triptych.core.domain.clock import Clock, SystemClock
-from triptych.core.logging import bind, get_logger
-from triptych.etl.application.execution import Execution, Made, Warned
+from triptych.etl.application.execution import Execution
+from triptych.etl.application.history import History, Report
 from triptych.etl.application.inputs import attach_inputs, reading_of
 from triptych.etl.application.pipeline import Pipeline
 from triptych.etl.application.ports import (
@@ -18,41 +15,15 @@ from triptych.etl.application.ports import (
     EngineFactory,
     Resources,
     Rows,
-    Runs,
     Sink,
     Staged,
     Watcher,
     Writing,
 )
 from triptych.etl.application.quarantine import Quarantine
-from triptych.etl.domain.pipeline import MAIN, Refresh
+from triptych.etl.domain.pipeline import Refresh
 from triptych.etl.domain.reconciliation import Reconciliation
-from triptych.etl.domain.relation import Relation
 from triptych.lake.change import Progress
-
-log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run did for one output."""
-
-    pipeline: str
-    output: str
-    run_id: str
-    target: str
-    version: int | None
-    """The target's new version; none when there was nothing new to read."""
-    rows: Reconciliation
-    warnings: tuple[Warned, ...] = ()
-
-    def __str__(self) -> str:
-        name = self.pipeline if self.output == MAIN else f"{self.pipeline}.{self.output}"
-        where = "no change" if self.version is None else f"{self.target} version {self.version}"
-        return f"{name}: {self.rows} -> {where}"
-
-
-_NOTHING: Final = Made(Relation("", {}), Reconciliation(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +32,7 @@ class Run:
 
     resources: Resources
     engines: EngineFactory
-    runs: Runs
-    clock: Clock = field(default_factory=SystemClock)
+    history: History
 
     def __call__(self, pipeline: Pipeline, watcher: Watcher | None = None) -> list[Report]:
         """Read what is new since the last run and commit it; a report for each output.
@@ -79,7 +49,7 @@ class Run:
         while True:
             behind, after, until, last = self._next(pipeline)
             if until == after:
-                return reports or [report_of(pipeline, "", name, _NOTHING, 0) for name in behind]
+                return reports or [_nothing(pipeline, name) for name in behind]
             reports += self._run(pipeline, behind, after, until, watcher or Watcher())
             if last:  # what has come meanwhile waits for the next run
                 return reports
@@ -106,8 +76,7 @@ class Run:
         watcher: Watcher,
     ) -> list[Report]:
         with (
-            recorded(self.runs, self.clock, pipeline) as (run_id, done),
-            bind(pipeline=pipeline.name, run_id=run_id),
+            self.history.record(pipeline) as recording,
             self.engines.open() as engine,
             ExitStack() as undo,
         ):
@@ -118,57 +87,27 @@ class Run:
             made = execution.run(_counted(rows, watcher))
             quarantine = Quarantine(self.resources.lake, pipeline)
             staged: list[tuple[Report, Staged]] = []
-            faulty = quarantine.stage(execution, until, run_id)
+            faulty = quarantine.stage(execution, until, recording.id)
             undo.callback(faulty.discard)
             for name, sink in behind.items():
                 progress = Progress(pipeline.writer, after, until)
                 output = sink.stage(Writing(self.resources, engine), made[name].rows, progress)
                 undo.callback(output.discard)
                 watcher.step(f"sink {sink.target}", output.rows)
-                staged.append((report_of(pipeline, run_id, name, made[name], output.rows), output))
+                report = recording.report(name, made[name], output.rows)
+                if self.history.telling:
+                    recording.trace(report, made[name].rows, execution.lineage)
+                staged.append((report, output))
             # The quarantine first: where it is ahead of an output, a run is to be finished.
-            faulty.commit({"pipeline": pipeline.name, "run_id": run_id})
+            faulty.commit({"pipeline": pipeline.name, "run_id": recording.id})
             for report, output in staged:
-                done.append(commit(report, output))
-            return done
+                recording.commit(report, output)
+            return recording.done
 
 
-@contextmanager
-def recorded(runs: Runs, clock: Clock, pipeline: Pipeline) -> Iterator[tuple[str, list[Report]]]:
-    """A run that is in the history, with what it has done when it ends."""
-    run_id = uuid.uuid4().hex
-    done: list[Report] = []
-    runs.begin(run_id, pipeline.name, clock.now())
-    try:
-        yield run_id, done
-    except Exception as error:
-        told = str(error) or type(error).__name__
-        runs.end(run_id, clock.now(), list(map(str, done)), told)
-        raise
-    runs.end(run_id, clock.now(), list(map(str, done)), None)
-
-
-def commit(report: Report, staged: Staged) -> Report:
-    """Commit what a run has staged for one output; the report with the new version."""
-    notes = {"pipeline": report.pipeline, "run_id": report.run_id, "rows": str(report.rows)}
-    version = staged.commit(notes)
-    told = {"output": report.output, "target": report.target, "version": version}
-    log.info("run.finished", **told, **asdict(report.rows))
-    return replace(report, version=version)
-
-
-def report_of(pipeline: Pipeline, run_id: str, name: str, made: Made, written: int) -> Report:
-    """What will have been done.
-
-    Raises:
-        NotReconciled: rows are unaccounted for.
-    """
-    rows = replace(made.tally, written=written)
-    rows.check()
+def _nothing(pipeline: Pipeline, name: str) -> Report:
     target = pipeline.sinks[name].target
-    for warned in made.warnings:
-        log.warning("run.check", check=warned.check, fault=warned.fault, rows=warned.rows)
-    return Report(pipeline.name, name, run_id, target, None, rows, made.warnings)
+    return Report(pipeline.name, name, "", target, None, Reconciliation(0))
 
 
 def _counted(rows: Rows, watcher: Watcher) -> Rows:

@@ -1,6 +1,6 @@
 """Try a pipeline: what it would do, and what its rows are after any step. Nothing is written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +11,8 @@ from sqlglot import exp
 
 from triptych.core.documents import nearest
 from triptych.core.errors import Kind, TriptychError
-from triptych.etl.application.execution import Execution, Made, Warned
+from triptych.etl.application.execution import Execution, Made, Warned, saying
+from triptych.etl.application.history import traced
 from triptych.etl.application.inputs import attach_inputs, reading_of
 from triptych.etl.application.pipeline import Pipeline
 from triptych.etl.application.ports import (
@@ -23,6 +24,7 @@ from triptych.etl.application.ports import (
     Scan,
     Writing,
 )
+from triptych.etl.domain.lineage import Column
 from triptych.etl.domain.pipeline import Refresh
 from triptych.etl.domain.reconciliation import Reconciliation
 
@@ -116,6 +118,18 @@ class Try:
             query = exp.select("*").from_(found.public()).limit(rows)
             batches = execution.engine.stream(query, step)
             return pa.Table.from_batches(batches.batches, batches.schema)
+
+    def lineage(self, pipeline: Pipeline) -> dict[str, Mapping[str, Set[Column]]]:
+        """For each target, the columns that its columns are made of: a source's, and an input's.
+
+        Raises:
+            QueryFailed: they cannot be traced, or the pipeline cannot be computed.
+        """
+        with self._executed(pipeline, 0) as (execution, made, _, _), saying(pipeline.name):
+            return {
+                sink.target: traced(pipeline, made[name].rows, execution.lineage)
+                for name, sink in pipeline.sinks.items()
+            }
 
     def _positions(self, pipeline: Pipeline) -> dict[str, int]:
         return {

@@ -99,6 +99,21 @@ def preview(
         shown.rows(etl.attempt.preview(pipeline, step, rows))
 
 
+@cli.command()
+def lineage(pipelines: Paths) -> None:
+    """Tell which columns of the sources the columns of the outputs are made of."""
+    plugins = InstalledPlugins()
+    rows: list[tuple[str, str, str]] = []
+    with opened() as etl:
+        for path in pipelines:
+            for target, columns in etl.attempt.lineage(pipeline_at(path, plugins)).items():
+                rows += (
+                    (target, name, ", ".join(f"{origin}.{of}" for origin, of in sorted(found)))
+                    for name, found in columns.items()
+                )
+    shown.table(("output", "column", "made of"), rows)
+
+
 @cli.command(name="test")
 def run_cases(
     pipelines: Paths,

@@ -48,6 +48,11 @@ class Given(Part):
 
     whole: ClassVar = False
 
+    @property
+    def origin(self) -> str:
+        """See `Source.origin`."""
+        return "given"
+
     def newest(self, reading: Reading, after: int) -> int:
         """See `Source.newest`."""
         return after + 1

@@ -48,6 +48,11 @@ class Events(Part):
         examples=[{"invoice": "text", "city": {"type": "text", "at": "/address/city"}}],
     )
 
+    @property
+    def origin(self) -> str:
+        """See `Source.origin`."""
+        return f"events/{','.join(self.types)}"
+
     def newest(self, reading: Reading, after: int) -> int:
         """See `Source.newest`."""
         return max(after, reading.resources.events.newest())

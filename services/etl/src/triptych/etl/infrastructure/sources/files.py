@@ -118,6 +118,11 @@ class Files(Part):
             raise ValueError(f"the names do not say one format ({known}): set 'format'")
         return kind
 
+    @property
+    def origin(self) -> str:
+        """See `Source.origin`."""
+        return f"files/{','.join(self.paths)}"
+
     def newest(self, reading: Reading, after: int) -> int:
         """See `Source.newest`.
 

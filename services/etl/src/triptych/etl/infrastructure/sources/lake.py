@@ -23,6 +23,11 @@ class LakeTable(Part):
         default=None, ge=0, description="The version to read; the newest if it is left out."
     )
 
+    @property
+    def origin(self) -> str:
+        """See `Source.origin`."""
+        return self.table
+
     def newest(self, reading: Reading, after: int) -> int:
         """See `Source.newest`. Positions are one ahead of versions: 0 is before the first."""
         if self.version is not None:

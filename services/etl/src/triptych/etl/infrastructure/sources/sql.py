@@ -83,6 +83,11 @@ class SqlRows(Part):
         """See `Source.whole`."""
         return self.cursor is None
 
+    @property
+    def origin(self) -> str:
+        """See `Source.origin`."""
+        return f"sql/{self.table or 'query'}"
+
     def newest(self, reading: Reading, after: int) -> int:
         """See `Source.newest`."""
         if self.cursor is None:
