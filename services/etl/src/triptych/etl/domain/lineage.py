@@ -2,20 +2,21 @@
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
-from sqlglot.lineage import Node, lineage
 
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.relation import INTERNAL, Relation
 
 Column: TypeAlias = tuple[str, str]
 """A relation's name, and a column's."""
+if TYPE_CHECKING:
+    from sqlglot.lineage import Node
 
-_Nodes: TypeAlias = Mapping[str, Node]  # as there are where no single column is asked for
+_Nodes: TypeAlias = "Mapping[str, Node]"  # as there are where no single column is asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Lineage:
             ValueError: it cannot be traced.
         """
         query = exp.select(*(exp.column(n, quoted=True) for n in relation.columns))
+        from sqlglot.lineage import lineage  # noqa: PLC0415  # slow to import, and rarely asked for
+
         schema = {one.name: dict(one.types) for one in self.read}
         try:
             found = lineage(
@@ -48,7 +51,7 @@ class Lineage:
             raise ValueError(f"{relation.name} cannot be traced: {error}") from None
         return {name: self._leaves(node) for name, node in cast("_Nodes", found).items()}
 
-    def _leaves(self, node: Node) -> Set[Column]:
+    def _leaves(self, node: "Node") -> Set[Column]:
         leaves: set[Column] = set()
         for one in node.walk():
             if one.downstream or not isinstance(one.expression, exp.Table):

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, cast
 
 import duckdb
@@ -40,11 +41,13 @@ class DuckDb(Part):
     @contextmanager
     def open(self) -> Iterator["DuckDbEngine"]:
         """See `EngineFactory.open`."""
-        with duckdb.connect(":memory:") as connection:
+        with (
+            TemporaryDirectory(prefix="triptych-etl-") as temporary,
+            duckdb.connect() as connection,
+        ):
             connection.execute("SET GLOBAL TimeZone = 'UTC'")
             connection.execute("SET memory_limit = $1", [self.memory])
-            if self.spill is not None:
-                connection.execute("SET temp_directory = $1", [str(self.spill)])
+            connection.execute("SET temp_directory = $1", [str(self.spill or temporary)])
             if self.threads is not None:
                 connection.execute("SET threads = $1", [self.threads])
             yield DuckDbEngine(connection)
