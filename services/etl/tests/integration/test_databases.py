@@ -13,6 +13,7 @@ from triptych.core.documents import WrongDocument
 from triptych.etl.application.ports import QueryFailed
 from triptych.etl.infrastructure.databases import DatabaseFailed, WrongUrl, connect
 from triptych.lake.errors import SchemaChanged
+from triptych.testing.postgres import PostgresServer
 
 FROM = """
     version: 1
@@ -224,3 +225,31 @@ def test_what_a_database_says_holds_no_password(house: Any) -> None:
         house.run(INTO, SHOP="cockroach://user:hunter2@127.0.0.1/none")
 
     assert "hunter2" not in str(refused.value) + str(wrong.value)
+
+
+def test_what_a_database_refuses_is_said_without_values(
+    house: Any, postgres_server: PostgresServer
+) -> None:
+    url = postgres_server.create_database()
+    pipeline = house.pipeline(
+        """
+        version: 1
+        name: orders
+        refresh: full
+        source:
+          sql:
+            url: ${URL}
+            query: select id, 1 / zero as n from orders
+            columns: {id: text, n: integer}
+        sink: { lake: { table: orders, mode: replace } }
+        """,
+        URL=url,
+    )
+    with connect(SecretStr(url)).begin() as connection:
+        connection.execute(sa.text("create table orders as select 'secret' as id, 0 as zero"))
+
+    with pytest.raises(DatabaseFailed, match="division by zero") as raised:
+        house.etl.run(pipeline)
+
+    assert "secret" not in str(raised.value)
+    assert not house.lake.table("orders").exists()

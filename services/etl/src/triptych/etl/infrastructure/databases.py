@@ -12,7 +12,8 @@ from triptych.core.errors import Kind, TriptychError
 from triptych.etl.domain.types import decimal
 from triptych.eventlog.database import UtcDateTime
 
-_STATEMENT_SECONDS: Final = 3600  # a bulk load is one statement
+STATEMENT_SECONDS: Final = 3600
+"""How long a statement may take: a bulk load is one."""
 
 
 class WrongUrl(TriptychError):
@@ -125,7 +126,7 @@ def transaction(connection: sa.Connection, *, writes: bool = False) -> Iterator[
     """
     with reporting(), connection.begin():
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_STATEMENT_SECONDS}s'")
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{STATEMENT_SECONDS}s'")
             connection.exec_driver_sql("SET LOCAL timezone = 'UTC'")
             if writes:
                 connection.exec_driver_sql("SET LOCAL synchronous_commit = on")

@@ -2,7 +2,7 @@
 
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +14,7 @@ from pydantic import Field
 from sqlglot import exp
 
 from triptych.core.documents import Part
+from triptych.core.errors import TriptychError
 from triptych.etl.application.ports import Batches, Format, QueryFailed, Rows, Scan, Written
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.relation import ROW, Relation, column, named, text
@@ -74,13 +75,18 @@ class DuckDbEngine:
             if not rows.files:
                 return self.attach(name, Batches(rows.schema, []), label)
             return self.view(name, _scan(rows), label)
-        reader = pa.RecordBatchReader.from_batches(rows.schema, rows.batches)
+        raised: list[TriptychError] = []
+        reader = pa.RecordBatchReader.from_batches(rows.schema, _noting(rows.batches, raised))
         arriving = f"arriving_{uuid.uuid4().hex}"
         self._connection.register(arriving, reader)
         try:
             query = exp.select(exp.Star()).from_(exp.table_(arriving, quoted=True))
             with _reporting(label):
                 self._execute_create("TABLE", name, query)  # it can be read but once
+        except QueryFailed:
+            if raised:  # it is the source that failed
+                raise raised[0] from None
+            raise
         finally:
             self._connection.unregister(arriving)
         return relation(name, self._schema(exp.select("*").from_(exp.table_(name, quoted=True))))
@@ -245,6 +251,17 @@ def _removing(target: Path) -> Iterator[None]:
 def _reading(reader: pa.RecordBatchReader, label: str) -> Iterator[pa.RecordBatch]:
     with _reporting(label):
         yield from reader
+
+
+def _noting(
+    batches: Iterable[pa.RecordBatch], raised: list[TriptychError]
+) -> Iterator[pa.RecordBatch]:
+    """The batches; DuckDB keeps no more of what their source raises than its text."""
+    try:
+        yield from batches
+    except TriptychError as error:
+        raised.append(error)
+        raise
 
 
 def _refuse_doubles(columns: list[str], label: str) -> None:

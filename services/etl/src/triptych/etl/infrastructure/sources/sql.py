@@ -18,7 +18,7 @@ from triptych.etl.domain.relation import Relation
 from triptych.etl.domain.secrets import Secret
 from triptych.etl.domain.transforms.sql import Query
 from triptych.etl.domain.types import TypeName
-from triptych.etl.infrastructure import arrow
+from triptych.etl.infrastructure import adbc, arrow
 from triptych.etl.infrastructure.databases import (
     connect,
     reporting,
@@ -119,11 +119,13 @@ class SqlRows(Part):
                 cursor = rows.c[self.cursor]
                 query = query.where(cursor <= last).order_by(cursor)
                 query = query if first is None else query.where(cursor > first)
+            if connection.dialect.name == "postgresql":
+                for batch in adbc.read(connection.engine.url, query):
+                    yield _as(schema, batch.columns)
+                return
             found = connection.execution_options(yield_per=_BATCH).execute(query)
             for part in found.partitions():
-                values = zip(*part, strict=True)
-                columns = [_column(v, field) for v, field in zip(values, schema, strict=True)]
-                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+                yield _as(schema, list(zip(*part, strict=True)))
 
     @contextmanager
     def _connected(self) -> Iterator[tuple[sa.Connection, sa.Subquery, Columns]]:
@@ -179,8 +181,15 @@ class SqlRows(Part):
         yield from ()
 
 
-def _column(values: tuple[Any, ...], field: pa.Field) -> pa.Array:
+def _as(schema: pa.Schema, columns: Sequence[pa.Array | tuple[Any, ...]]) -> pa.RecordBatch:
+    arrays = [_column(values, field) for values, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _column(values: pa.Array | tuple[Any, ...], field: pa.Field) -> pa.Array:
     try:
+        if isinstance(values, pa.Array):
+            return values.cast(field.type)
         return pa.array(values, field.type)
     except (pa.ArrowException, TypeError, ValueError):
         message = f"column {field.name!r} holds a value that is no {field.type}"
