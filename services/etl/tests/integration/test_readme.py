@@ -16,15 +16,16 @@ PIPELINES = Path(__file__).parents[4] / "docs" / "pipelines.md"
 
 
 @pytest.mark.parametrize("document", [README, PIPELINES], ids=lambda path: str(path.name))
-def test_the_pipeline_in_a_document_is_valid(document: Path, tmp_path: Path) -> None:
+def test_the_pipelines_in_a_document_are_valid(document: Path, tmp_path: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    [example] = re.findall(r"^    version: 1\n(?:    .*\n)+", text, re.MULTILINE)
-    file = tmp_path / "example.yaml"
-    file.write_text(textwrap.dedent(example))
+    examples = re.findall(r"^    version: 1\n(?:    (?!EOF).*\n)+", text, re.MULTILINE)
 
-    pipeline = read_pipeline(file, InstalledPlugins(), {})
-
-    assert pipeline.sinks["main"].target == pipeline.name
+    assert examples
+    for example in examples:
+        file = tmp_path / "example.yaml"
+        file.write_text(textwrap.dedent(example))
+        pipeline = read_pipeline(file, InstalledPlugins(), {})
+        assert pipeline.sinks["main"].target == pipeline.name
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: str(kind.noun))

@@ -30,8 +30,7 @@ class QueryFailed(TriptychError):
 class Memory(Protocol):
     """What a source keeps of how far it has come, where a number alone does not say it.
 
-    Whatever is remembered stays, under a number that grows: a run that dies before it commits that
-    number leaves something behind that nobody asks for.
+    Whatever is remembered stays until it is forgotten, under a number that grows.
     """
 
     def remember(self, state: object) -> int:
@@ -39,6 +38,22 @@ class Memory(Protocol):
 
         Raises:
             DatabaseAway: it cannot be kept.
+        """
+        ...
+
+    def newest(self) -> int:
+        """The position of what was remembered last, whether or not it was ever committed; or 0.
+
+        Raises:
+            DatabaseAway: it cannot be read.
+        """
+        ...
+
+    def forget(self, until: int) -> None:
+        """Nobody asks for the positions up to this one any more.
+
+        Raises:
+            DatabaseAway: it cannot be written.
         """
         ...
 
@@ -61,7 +76,7 @@ class Resources:
     """The folder that files are read from and written to, and none outside of it."""
     open_events: Callable[[], EventLogReader]
     memory_of: Callable[[str], Memory]
-    """The memory of the source of the pipeline of that name."""
+    """The memory of one source, by its pipeline's name, and an input's: `sales`, `sales.rates`."""
 
     @cached_property
     def events(self) -> EventLogReader:

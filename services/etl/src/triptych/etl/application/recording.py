@@ -50,7 +50,8 @@ class Record:
         configured: Configured[Source],
         rows: int,
     ) -> list[dict[str, Any]]:
-        source, reading = configured.plugin, reading_of(self.resources, pipeline)
+        of = name if name in pipeline.inputs else ""
+        source, reading = configured.plugin, reading_of(self.resources, pipeline, of)
         there = source.read(reading, 0, source.newest(reading, 0))
         raw = engine.load(f"recorded_{name}", there, configured.label)
         query = raw.all().order_by(exp.column(ROW, quoted=True)).limit(rows)

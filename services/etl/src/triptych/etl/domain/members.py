@@ -105,6 +105,13 @@ class MemberColumns:
         return holds_others or any(_differ_in_case(path, other) for other in others)
 
 
+def is_object(document: str) -> exp.Expr:
+    """Whether the text in a column is a JSON object."""
+    valid = exp.Anonymous(this="json_valid", expressions=[column(document)])
+    text = exp.Trim(this=column(document), position="LEADING")
+    return exp.and_(valid, exp.StartsWith(this=text, expression=exp.Literal.string("{")))
+
+
 def _differ_in_case(one: list[str], other: list[str]) -> bool:
     """Whether they part at names that an engine takes for the same."""
     parting = next((pair for pair in zip(one, other, strict=False) if pair[0] != pair[1]), None)

@@ -44,6 +44,8 @@ Secret: TypeAlias = Annotated[
 """A field that holds a secret: a reference to a variable of the environment."""
 FromEnvironment: TypeAlias = Annotated[str, BeforeValidator(resolve)]
 """A field of text that may refer to variables of the environment."""
+Hidden: TypeAlias = Annotated[SecretStr, BeforeValidator(resolve)]
+"""Such text, where it may be a secret: it is not shown."""
 
 
 def hidden(secret: str) -> exp.Literal:

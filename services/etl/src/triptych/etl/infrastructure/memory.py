@@ -32,6 +32,23 @@ class SqlMemory:
             ).scalar_one()
         return position
 
+    def newest(self) -> int:
+        """See `Memory.newest`."""
+        query = sa.select(sa.func.max(memories.c.position)).where(
+            memories.c.pipeline == self.pipeline
+        )
+        with reading(self.engine) as connection:
+            return connection.execute(query).scalar_one() or 0
+
+    def forget(self, until: int) -> None:
+        """See `Memory.forget`."""
+        with writing(self.engine) as connection:
+            connection.execute(
+                sa.delete(memories).where(
+                    memories.c.pipeline == self.pipeline, memories.c.position <= until
+                )
+            )
+
     def recall(self, position: int) -> object:
         """See `Memory.recall`."""
         if position == 0:

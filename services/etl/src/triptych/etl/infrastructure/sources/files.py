@@ -19,9 +19,9 @@ from sqlglot import exp
 from triptych.core.documents import Part
 from triptych.core.errors import Kind, TriptychError
 from triptych.etl.application.ports import Batches, Format, Reading, Scan
-from triptych.etl.domain.members import MemberColumns, Members
+from triptych.etl.domain.members import MemberColumns, Members, is_object
 from triptych.etl.domain.plugins import Rule
-from triptych.etl.domain.relation import Relation, column, named, text
+from triptych.etl.domain.relation import Relation, column, named
 from triptych.etl.domain.types import read_as, readable_as
 from triptych.etl.infrastructure.folders import Confined
 
@@ -209,11 +209,7 @@ class Files(Part):
     def rules(self, raw: Relation) -> Iterator[Rule]:
         """See `Source.rules`."""
         if self._kind in (Kinds.NDJSON, Kinds.JSON):
-            valid = exp.Anonymous(this="json_valid", expressions=[column(_LINE)])
-            begins = exp.StartsWith(
-                this=exp.Trim(this=column(_LINE), position="LEADING"), expression=text("{")
-            )
-            yield Rule("it is no JSON object", exp.and_(valid, begins))
+            yield Rule("it is no JSON object", is_object(_LINE))
             yield from self._members().rules()
             return
         for name, member in self.columns.items():
