@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from triptych.core.documents import Part
+from triptych.etl.domain.schedule import Schedule
 
 MAIN: Final = "main"
 """What the rows are called that come out of a pipeline's own transforms and checks."""
@@ -75,6 +76,7 @@ class PipelineFile(BranchFile):
     name: Name = Field(examples=["sales"])
     description: str = ""
     refresh: Refresh = Refresh.INCREMENTAL
+    schedule: Schedule | None = Field(default=None, description="When `etl serve` runs it.")
     defaults: dict[str, dict[str, dict[str, Any]]] = Field(
         default={},
         description="What a plugin's configuration says if it does not say otherwise, by kind and name.",

@@ -30,16 +30,28 @@ class SqlRuns:
         with writing(self.engine) as connection:
             connection.execute(sa.update(runs).where(runs.c.id == run_id).values(values))
 
-    def newest(self, limit: int, pipeline: str | None = None) -> list[RunRecord]:
-        """See `Runs.newest`."""
+    def newest(
+        self,
+        limit: int,
+        pipeline: str | None = None,
+        status: RunStatus | None = None,
+        after: tuple[datetime, str] | None = None,
+    ) -> list[RunRecord]:
+        """Runs, the newest first; perhaps only those that come `after` the one that began then."""
         query = sa.select(runs).order_by(runs.c.started_at.desc(), runs.c.id).limit(limit)
         if pipeline is not None:
             query = query.where(runs.c.pipeline == pipeline)
+        if status is not None:
+            query = query.where(runs.c.status == status.value)
+        if after is not None:
+            moment, run_id = after
+            same = sa.and_(runs.c.started_at == moment, runs.c.id > run_id)
+            query = query.where(sa.or_(runs.c.started_at < moment, same))
         with reading(self.engine) as connection:
             return [_record(row) for row in connection.execute(query)]
 
     def find(self, run_id: str) -> RunRecord | None:
-        """See `Runs.find`."""
+        """The run of that id."""
         with reading(self.engine) as connection:
             row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).one_or_none()
         return _record(row) if row else None

@@ -1,4 +1,4 @@
-"""The tables of etl's own database: what sources remember, and what runs did."""
+"""The tables of etl's own database: what sources remember, what runs did, whose turn it is."""
 
 from pathlib import Path
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from triptych.eventlog.database import UtcDateTime, reading
-from triptych.eventlog.schema import Schema, check, migrate
+from triptych.eventlog.schema import Schema, SchemaTooOld, migrate
 
 SCHEMA: Final = Schema("etl", Path(__file__).parent / "migrations")
 
@@ -37,6 +37,25 @@ runs = sa.Table(
 """What runs did, or are doing."""
 
 
+turns = sa.Table(
+    "etl_turns",
+    metadata,
+    sa.Column("pipeline", sa.Text, primary_key=True),
+    sa.Column("last_at", UtcDateTime, nullable=False),
+    sa.Column("owner", sa.Text),
+    sa.Column("ends_at", UtcDateTime),
+)
+"""Which server runs a pipeline, until when, and when it had its last turn."""
+
+secrets = sa.Table(
+    "etl_secrets",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
+)
+"""What all servers must sign alike: made at random, once."""
+
+
 def prepare(engine: sa.Engine) -> None:
     """Make the tables where there are none; elsewhere check that they are those of this release.
 
@@ -48,4 +67,19 @@ def prepare(engine: sa.Engine) -> None:
         missing = SCHEMA.version(connection) is None
     if missing:
         migrate(engine, [SCHEMA])
-    check(engine, [SCHEMA])
+    check(engine)
+
+
+def check(engine: sa.Engine) -> None:
+    """Check that the tables are those of this release.
+
+    Raises:
+        SchemaTooOld, SchemaTooNew: they are not.
+        DatabaseAway: the database cannot be used.
+    """
+    with reading(engine) as connection:
+        try:
+            SCHEMA.check(connection)
+        except SchemaTooOld as error:
+            hint = "Make a backup, then run: etl migrate."
+            raise SchemaTooOld(str(error), hint=hint) from None
