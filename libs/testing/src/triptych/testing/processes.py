@@ -54,14 +54,14 @@ def run(
 
 
 @contextmanager
-def running(name: str, env: Mapping[str, str]) -> Iterator[Service]:
-    """The service `triptych.NAME`, on a free port, until the block ends.
+def running(name: str, env: Mapping[str, str], *arguments: str) -> Iterator[Service]:
+    """The service `triptych.NAME serve ARGUMENTS…`, on a free port, until the block ends.
 
     Raises:
         DidNotStart: it does not listen in time.
     """
     process = subprocess.Popen(
-        [sys.executable, "-m", f"triptych.{name}", "serve"],
+        [sys.executable, "-m", f"triptych.{name}", "serve", *arguments],
         env=environment({**env, "TRIPTYCH_LOG__FORMAT": "json"}),
         stderr=subprocess.PIPE,
         text=True,

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field, SecretStr
 
 from triptych.core.config import Section, Settings
+from triptych.service.settings import HttpSettings, TraceSettings
 
 
 class OpenLineageSettings(Section):
@@ -29,6 +30,35 @@ class OpenLineageSettings(Section):
         min_length=1,
         description="What the names of pipelines and tables are unique in.",
         examples=["shop"],
+    )
+
+
+class ScheduleSettings(Section):
+    """How `etl serve` runs pipelines."""
+
+    workers: int = Field(
+        default=2, ge=1, le=64, description="How many pipelines run at once.", examples=[4]
+    )
+    look_seconds: float = Field(
+        default=10,
+        ge=0.1,
+        le=3600,
+        description="How often `on: new_rows` looks for some.",
+        examples=[60],
+    )
+    lease_seconds: float = Field(
+        default=60,
+        ge=1,
+        le=3600,
+        description="After how long another server takes over from one that died.",
+        examples=[60],
+    )
+    retry_seconds: float = Field(
+        default=60,
+        gt=0,
+        le=3600,
+        description="How long a run tries again while something is away.",
+        examples=[300],
     )
 
 
@@ -63,6 +93,9 @@ class EtlSettings(Settings):
         " `etl plugins show NAME` tells. TRIPTYCH_ENGINE__DUCKDB__MEMORY=4GB says the same.",
         examples=['{"duckdb": {"memory": "4GB"}}'],
     )
+    etl: HttpSettings = HttpSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    traces: TraceSettings = TraceSettings()
 
     openlineage: OpenLineageSettings = OpenLineageSettings()
 

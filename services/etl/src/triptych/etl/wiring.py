@@ -1,15 +1,19 @@
 """Put the service together, by hand."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import cast
 
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from triptych.core.config import WrongConfiguration
 from triptych.core.documents import nearest
 from triptych.etl.application.backfill import Backfill
+from triptych.core.domain.clock import SystemClock
 from triptych.etl.application.cases import Test
 from triptych.etl.application.history import History
 from triptych.etl.application.plugins import ENGINE, Plugins
@@ -17,16 +21,22 @@ from triptych.etl.application.ports import EngineFactory, Memory, Resources
 from triptych.etl.application.recording import Record
 from triptych.etl.application.replay import Replay
 from triptych.etl.application.run import Run
+from triptych.etl.application.scheduler import Pace, Scheduler
 from triptych.etl.application.trial import Try
+from triptych.etl.infrastructure.measurements import Measurements
 from triptych.etl.infrastructure.memory import SqlMemory
 from triptych.etl.infrastructure.openlineage import telling
+from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.runs import SqlRuns
+from triptych.etl.infrastructure.tables import SCHEMA as STATE
+from triptych.etl.infrastructure.tables import check as check_state
 from triptych.etl.infrastructure.tables import prepare
-from triptych.etl.settings import EtlSettings
+from triptych.etl.infrastructure.turns import SqlTurns
+from triptych.etl.settings import EtlSettings, ScheduleSettings
 from triptych.eventlog.database import open_database
 from triptych.eventlog.log import SCHEMA, EventLogReader
-from triptych.eventlog.schema import check
+from triptych.eventlog.schema import check, migrate
 from triptych.lake.lake import Lake
 
 
@@ -43,6 +53,7 @@ class Etl:
     backfill: Backfill
     replay: Replay
     runs: SqlRuns
+    turns: SqlTurns
 
 
 @contextmanager
@@ -85,7 +96,59 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
             Backfill(resources, engines),
             Replay(resources, engines, history),
             runs,
+            SqlTurns(state),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a server does."""
+
+    etl: Etl
+    files: PipelineFiles
+    scheduler: Scheduler
+    registry: CollectorRegistry
+    cursor_secret: bytes
+
+
+@contextmanager
+def wire_serving(settings: ScheduleSettings, etl: Etl, files: PipelineFiles) -> Iterator[Serving]:
+    """A server of pipelines, which runs none before it is told to.
+
+    Raises:
+        DatabaseAway: the service's own database cannot be used.
+    """
+    registry = CollectorRegistry()
+    threads = ThreadPoolExecutor(settings.workers, "run")
+    pace = Pace(
+        workers=settings.workers,
+        look_every=timedelta(seconds=settings.look_seconds),
+        lease=timedelta(seconds=settings.lease_seconds),
+        retry=timedelta(seconds=settings.retry_seconds),
+    )
+    scheduler = Scheduler(
+        files.current, etl.run, etl.turns, threads, SystemClock(), pace, Measurements(registry)
+    )
+    try:
+        yield Serving(etl, files, scheduler, registry, etl.turns.secret("cursor"))
+    finally:
+        threads.shutdown(wait=False)
+
+
+def migrated(settings: EtlSettings, *, only_check: bool) -> None:
+    """Bring the tables of the service's own database to this release, or only check that they are.
+
+    Raises:
+        SchemaTooOld, SchemaTooNew: they are not.
+        WrongDatabase, DatabaseAway: the database cannot be used.
+    """
+    state = open_database(settings.state_url.get_secret_value(), create=True)
+    try:
+        if not only_check:
+            migrate(state, [STATE])
+        check_state(state)
+    finally:
+        state.dispose()
 
 
 def engine_of(settings: EtlSettings, plugins: Plugins) -> EngineFactory:

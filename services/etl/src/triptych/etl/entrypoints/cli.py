@@ -9,7 +9,14 @@ from triptych.core.errors import exit_on_error
 from triptych.etl.application.cases import cases_of
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.secrets import show
-from triptych.etl.entrypoints import backfill_cli, plugins_cli, runs_cli, shown, tables_cli
+from triptych.etl.entrypoints import (
+    backfill_cli,
+    plugins_cli,
+    runs_cli,
+    serve_cli,
+    shown,
+    tables_cli,
+)
 from triptych.etl.entrypoints.opening import opened, pipeline_at
 from triptych.etl.entrypoints.progress import progress
 from triptych.etl.infrastructure.plugins import InstalledPlugins
@@ -142,6 +149,8 @@ def run_cases(
 
 
 cli.command()(backfill_cli.backfill)
+cli.command()(serve_cli.serve)
+cli.command()(serve_cli.migrate)
 cli.command()(plugins_cli.schema)
 cli.command()(tables_cli.diff)
 cli.command()(tables_cli.vacuum)

@@ -1,0 +1,108 @@
+"""`etl serve` and `etl migrate`: run pipelines when they are due."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from triptych.core.errors import TriptychError
+from triptych.core.logging import configure_logging, get_logger
+from triptych.etl.application.scheduler import Scheduler
+from triptych.etl.entrypoints.opening import pipeline_at
+from triptych.etl.infrastructure.pipelines import PipelineFiles
+from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.etl.settings import EtlSettings
+from triptych.etl.wiring import migrated, wire, wire_serving
+
+log = get_logger(__name__)
+
+_TICK_SECONDS: Final = 0.5
+"""So late a run may begin; and so late a server notices that it is to stop."""
+
+
+def serve(
+    pipelines: Annotated[
+        list[Path],
+        typer.Argument(help="The pipelines' YAML files, or folders of them.", metavar="PIPELINE…"),
+    ],
+) -> None:
+    """Run pipelines by their schedules, and tell of them over HTTP, until SIGTERM or Ctrl-C."""
+    # A web server takes longer to import than a short command, such as `etl run`, takes to run.
+    from triptych.etl.entrypoints.http import create_etl  # noqa: PLC0415
+    from triptych.service.server import serve as serve_http  # noqa: PLC0415
+    from triptych.service.tracing import configure_tracing  # noqa: PLC0415
+
+    settings = EtlSettings.load()
+    configure_logging(settings.log)
+    configure_tracing("etl", settings.traces.endpoint)
+    files = PipelineFiles(pipelines, partial(pipeline_at, plugins=InstalledPlugins()))
+    for pipeline in files.current().values():
+        if pipeline.file.schedule is None:
+            log.warning("pipeline.unscheduled", pipeline=pipeline.name, file=str(pipeline.path))
+    with wire(settings) as etl, wire_serving(settings.schedule, etl, files) as serving:
+        app = create_etl(serving)
+        health = app.state.health
+        with reloading(files), ticking(serving.scheduler, lambda: health.draining):
+            serve_http(app, settings.etl, section="etl")
+            ended = serving.scheduler.finish(settings.etl.shutdown_seconds)
+    if not ended:
+        # Some thread is still deep in a query, and nothing can end it but the end of the process. What it
+        # does is not committed, and begins again; that is no failure of the server's.
+        os._exit(0)
+
+
+def migrate(
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Change nothing; exit with 1 if there is something to do."),
+    ] = False,
+) -> None:
+    """Bring the tables of etl's own database to this release. Make a backup before."""
+    settings = EtlSettings.load()
+    configure_logging(settings.log)
+    migrated(settings, only_check=check)
+    typer.echo("The tables are those of this release.")
+
+
+@contextmanager
+def reloading(files: PipelineFiles) -> Iterator[None]:
+    """Read the pipelines again on SIGHUP, as long as the block lasts."""
+    before = signal.signal(signal.SIGHUP, lambda *_: _aside(files.reload))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@contextmanager
+def ticking(scheduler: Scheduler, draining: Callable[[], bool]) -> Iterator[None]:
+    """Run what is due, as long as the block lasts; once it is draining, start nothing more."""
+    ended = threading.Event()
+    seconds = min(_TICK_SECONDS, scheduler.pace.look_every.total_seconds())
+
+    def tick() -> None:
+        while not ended.wait(seconds):
+            if draining():
+                scheduler.stop_starting()
+            try:
+                scheduler.tick()
+            except TriptychError as error:
+                log.warning("schedule.away", error=error.sentence)
+            except Exception:  # whatever it is: it must not end the thread, and with it all runs
+                log.exception("schedule.failed")
+
+    _aside(tick)
+    try:
+        yield
+    finally:
+        ended.set()
+
+
+def _aside(act: Callable[[], None]) -> None:
+    threading.Thread(target=act, daemon=True).start()

@@ -1,0 +1,56 @@
+"""Whatever is asked is answered as the OpenAPI document says, and never with 500."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import CHECKS
+
+from triptych.etl.application.pipeline import read_pipeline
+from triptych.etl.entrypoints.http import create_etl
+from triptych.etl.infrastructure.pipelines import PipelineFiles
+from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.etl.settings import ScheduleSettings
+from triptych.etl.wiring import wire_serving
+from triptych.testing.builders import NOON
+
+
+@pytest.fixture
+def app(house: Any, shop: Path) -> Iterator[FastAPI]:
+    plugins = InstalledPlugins()
+    files = PipelineFiles([shop / "pipelines"], lambda path: read_pipeline(path, plugins, {}))
+    for number in range(3):
+        house.etl.runs.begin(f"run{number}", "sales", NOON)
+    with wire_serving(ScheduleSettings(), house.etl, files) as serving:
+        yield create_etl(serving)
+
+
+def test_all_answers_conform_to_the_openapi_document(app: FastAPI) -> None:
+    """schemathesis: requests that the document allows, and some that it does not."""
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    conform: Any = CHECKS.get_by_names(
+        [
+            "not_a_server_error",
+            "status_code_conformance",
+            "content_type_conformance",
+            "response_schema_conformance",
+        ]
+    )
+    tried = []
+
+    for found in schema.get_all_operations():
+        operation = found.ok()  # type: ignore[union-attr]  # else it fails, as it should
+
+        @settings(suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def conforms(case: Any) -> None:
+            case.call_and_validate(checks=conform)
+
+        conforms()
+        tried.append(operation.label)
+
+    assert len(tried) >= 6
