@@ -29,6 +29,7 @@ from triptych.etl.infrastructure.openlineage import telling
 from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.runs import SqlRuns
+from triptych.etl.infrastructure.sources.events import Events
 from triptych.etl.infrastructure.tables import SCHEMA as STATE
 from triptych.etl.infrastructure.tables import check as check_state
 from triptych.etl.infrastructure.tables import prepare
@@ -109,6 +110,21 @@ class Serving:
     scheduler: Scheduler
     registry: CollectorRegistry
     cursor_secret: bytes
+
+    def touch_events(self) -> None:
+        """Touch the event log, if there is a pipeline that reads it.
+
+        Raises:
+            NoEventLog, WrongDatabase, DatabaseAway: it cannot be read.
+            SchemaTooOld, SchemaTooNew: its tables are of another release.
+        """
+        read = [
+            source.plugin
+            for pipeline in self.files.current().values()
+            for source in (pipeline.source, *pipeline.inputs.values())
+        ]
+        if any(isinstance(source, Events) for source in read):
+            self.etl.resources.events.newest()
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The door for programs: what pipelines do, and did, over HTTP."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -96,10 +95,14 @@ def create_etl(serving: Serving) -> FastAPI:
         description="Kill it anywhere, run it again, and the table is the same.",
         version=version("triptych-etl"),
         routers=[pipeline_routes(serving), run_routes(serving)],
-        probes={"state": etl.turns.touch, "lake": etl.resources.lake.names},
+        probes={
+            "state": etl.turns.touch,
+            "eventlog": serving.touch_events,
+            "lake": etl.resources.lake.names,
+        },
         notes={
             "files": serving.files.problem,
-            "pipelines": lambda: _lines(serving.scheduler.troubles),
+            "pipelines": lambda: _troubles(serving),
         },
         registry=serving.registry,
     )
@@ -221,5 +224,7 @@ def _run_body(run: RunRecord) -> RunBody:
     )
 
 
-def _lines(troubles: Mapping[str, str]) -> str | None:
-    return "; ".join(f"{name}: {why}" for name, why in sorted(dict(troubles).items())) or None
+def _troubles(serving: Serving) -> str | None:
+    troubles = serving.scheduler.troubles
+    told = (f"{name}: {troubles[name]}" for name in serving.files.current() if name in troubles)
+    return "; ".join(told) or None

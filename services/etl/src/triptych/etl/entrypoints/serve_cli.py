@@ -42,6 +42,7 @@ def serve(
     configure_logging(settings.log)
     configure_tracing("etl", settings.traces.endpoint)
     files = PipelineFiles(pipelines, partial(pipeline_at, plugins=InstalledPlugins()))
+    log.info("pipelines.served", pipelines=sorted(files.current()))
     for pipeline in files.current().values():
         if pipeline.file.schedule is None:
             log.warning("pipeline.unscheduled", pipeline=pipeline.name, file=str(pipeline.path))

@@ -1,7 +1,7 @@
 """The pipelines that a server runs, from their files."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from triptych.core.documents import UnreadableFile, WrongDocument
@@ -65,15 +65,21 @@ def read_all(paths: Sequence[Path], read: Callable[[Path], Pipeline]) -> Mapping
     """
     problems: list[str] = []
     found: list[Pipeline] = []
-    for path in dict.fromkeys(_files(paths)):
+    for path in paths:
         try:
-            found.append(read(path))
-        except (WrongDocument, UnreadableFile) as error:
-            problems.append(str(error))
+            files = _files(path)
+        except OSError as error:
+            problems.append(f"{str(path)!r}: {error.strerror}")
+            continue
+        for file in files:
+            try:
+                found.append(read(file))
+            except (WrongDocument, UnreadableFile) as error:
+                problems.append(str(error))
     for name, times in Counter(pipeline.name for pipeline in found).items():
         if times > 1:
-            files = " and ".join(str(one.path) for one in found if one.name == name)
-            problems.append(f"{files}: several pipelines are named {name!r}")
+            where = " and ".join(str(one.path) for one in found if one.name == name)
+            problems.append(f"{where}: several pipelines are named {name!r}")
     if problems:
         raise WrongDocument("\n  ".join(problems))
     if not found:
@@ -81,11 +87,11 @@ def read_all(paths: Sequence[Path], read: Callable[[Path], Pipeline]) -> Mapping
     return {pipeline.name: pipeline for pipeline in found}
 
 
-def _files(paths: Sequence[Path]) -> Iterator[Path]:
-    for path in paths:
-        if not path.is_dir():
-            yield path  # what does not exist is told by who reads it
-            continue
-        for file in sorted(path.iterdir()):
-            if file.suffix in _SUFFIXES and not file.stem.endswith(".tests"):
-                yield file
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]  # if there is none, who reads it says so
+    return [
+        file
+        for file in sorted(path.iterdir())
+        if file.suffix in _SUFFIXES and not file.stem.endswith(".tests")
+    ]
