@@ -14,6 +14,9 @@ from triptych.etl.entrypoints.http import create_etl
 from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.settings import ScheduleSettings
 from triptych.etl.wiring import Serving, wire_serving
+from triptych.eventlog.database import open_database
+from triptych.eventlog.log import SCHEMA
+from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON
 
 PIPELINE = """
@@ -126,6 +129,26 @@ def test_what_is_asked_wrongly_is_a_problem_document(
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["type"] == f"urn:triptych:problem:{code}"
+
+
+def test_a_server_is_ready_when_what_its_pipelines_need_is_there(
+    client: TestClient, serving: Serving, tmp_path: Path
+) -> None:
+    without = client.get("/readyz")
+    events = "events: { types: [test.happened], columns: {n: text} }"
+    reads_files = 'files: { paths: ["*.csv"], columns: {n: text} }'
+    text = PIPELINE.format(name="nightly", more="").replace(reads_files, events)
+    (tmp_path / "nightly.yaml").write_text(text)
+    serving.files.reload()
+
+    away = client.get("/readyz")
+    log = open_database(f"sqlite:///{tmp_path / 'eventlog.db'}", create=True)
+    migrate(log, [SCHEMA])
+    log.dispose()
+    there = client.get("/readyz")
+
+    assert [answer.status_code for answer in (without, away, there)] == [200, 503, 200]
+    assert list(away.json()["failures"]) == ["eventlog"]
 
 
 def answers(document: Any) -> Iterator[tuple[str, Any]]:

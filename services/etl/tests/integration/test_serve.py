@@ -230,7 +230,7 @@ def test_a_run_that_is_under_way_ends_well_before_the_server_does(place: Place, 
     with place.server() as server:
         until(lambda: gate.waiting)
         server.process.send_signal(signal.SIGTERM)
-        until(lambda: any('"http.stopped"' in line for line in server.lines))
+        until(lambda: any('"http.stopped"' in line for line in list(server.lines)))
         gate.open()
         code = server.process.wait(30)
 
@@ -244,7 +244,7 @@ def test_a_run_that_nothing_can_stop_does_not_keep_the_server(place: Place, gate
     with place.server(TRIPTYCH_ETL__SHUTDOWN_SECONDS="1") as server:
         until(lambda: gate.waiting)
         code = server.stop()
-        abandoned = [line for line in server.lines if '"pipeline.abandoned"' in line]
+        abandoned = [line for line in list(server.lines) if '"pipeline.abandoned"' in line]
 
     assert (code, len(abandoned), place.rows("slow")) == (0, 1, [])
     gate.open()
@@ -270,7 +270,7 @@ def test_pipelines_are_read_again_on_sighup_as_a_whole_or_not_at_all(place: Plac
 
     assert "one.yaml:8:25: unknown key 'mx'" in notes["files"]
     assert (still, mended) == (["orders"], {})
-    assert any('"pipelines.reload_failed"' in line for line in server.lines)
+    assert any('"pipelines.reload_failed"' in line for line in list(server.lines))
 
 
 def _names(server: Service) -> list[str]:

@@ -24,7 +24,7 @@ from triptych.lake.errors import ConcurrentCommit
 
 log = get_logger(__name__)
 
-ROLLBACK_SECONDS: Final = 2.0
+ROLLBACK_SECONDS: Final = 1.0
 """How long a run that is told to stop may take to do so."""
 _FIRST_WAIT_SECONDS: Final = 0.5
 _LONGEST_WAIT_SECONDS: Final = 5.0

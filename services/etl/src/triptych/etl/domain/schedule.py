@@ -67,8 +67,8 @@ class Schedule(Part):
         """The first moment after `last`, in UTC, at which a pipeline that had its turn then is due.
 
         As with Debian's cron, what falls into an hour that the clocks leave out comes right after
-        it, and what falls into one that they repeat comes once; what comes every hour or more
-        often keeps its distance. New rows are looked for after `look_every`.
+        it, and what falls into one that they repeat comes once; an expression whose minute or hour
+        begins with `*` follows the clock as it goes. New rows are looked for after `look_every`.
         """
         if self.cron is None:
             return last + look_every

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from triptych.etl.domain.schedule import Turn
 from triptych.etl.infrastructure.tables import secrets, turns
@@ -22,12 +21,7 @@ class SqlTurns:
         """See `Turns.seen`."""
         found = self._find(pipelines)
         if missing := [name for name in pipelines if name not in found]:
-            insert = (
-                postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
-            )
-            rows = [{"pipeline": name, "last_at": now} for name in sorted(missing)]
-            with writing(self.engine) as connection:
-                connection.execute(insert(turns).on_conflict_do_nothing(), rows)
+            self._add(missing, now)
             found = self._find(pipelines)
         return found
 
@@ -65,6 +59,15 @@ class SqlTurns:
         with reading(self.engine) as connection:
             value: bytes = connection.execute(query).scalar_one()
         return value
+
+    def _add(self, pipelines: Collection[str], now: datetime) -> None:
+        # Commands that serve nothing would wait for both dialects to be imported.
+        from sqlalchemy.dialects import postgresql, sqlite  # noqa: PLC0415
+
+        insert = postgresql.insert if self.engine.dialect.name == "postgresql" else sqlite.insert
+        rows = [{"pipeline": name, "last_at": now} for name in sorted(pipelines)]
+        with writing(self.engine) as connection:
+            connection.execute(insert(turns).on_conflict_do_nothing(), rows)
 
     def _find(self, pipelines: Collection[str]) -> dict[str, Turn]:
         query = sa.select(turns).where(turns.c.pipeline.in_(pipelines))
