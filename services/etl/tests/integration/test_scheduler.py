@@ -13,9 +13,9 @@ import stamina
 
 from triptych.core.domain.clock import FixedClock
 from triptych.core.errors import TriptychError
+from triptych.etl.application.history import Report
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
 from triptych.etl.application.ports import QueryFailed, RunStatus, Watcher
-from triptych.etl.application.run import Report
 from triptych.etl.application.scheduler import Outcome, Pace, Planned, Scheduler
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.tables import prepare

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from triptych.core.config import WrongConfiguration
 from triptych.core.documents import nearest
-from triptych.etl.application.backfill import Backfill
 from triptych.core.domain.clock import SystemClock
+from triptych.etl.application.backfill import Backfill
 from triptych.etl.application.cases import Test
 from triptych.etl.application.history import History
 from triptych.etl.application.plugins import ENGINE, Plugins

@@ -15,9 +15,9 @@ import stamina
 from triptych.core.domain.clock import Clock
 from triptych.core.errors import Kind, TriptychError
 from triptych.core.logging import bind, get_logger
+from triptych.etl.application.history import Report
 from triptych.etl.application.pipeline import Pipeline
 from triptych.etl.application.ports import Watcher
-from triptych.etl.application.run import Report
 from triptych.etl.application.turns import Turns
 from triptych.etl.domain.schedule import Turn, due, due_at
 from triptych.lake.errors import ConcurrentCommit

@@ -6,7 +6,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from triptych.etl.application.run import Report
+from triptych.etl.application.history import Report
 from triptych.etl.application.scheduler import Outcome, Planned
 
 _SECONDS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 300, 600, 1800, 3600, 7200)
