@@ -16,11 +16,17 @@ from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import ScheduleSettings
 from triptych.etl.wiring import wire_serving
+from triptych.eventlog.database import open_database
+from triptych.eventlog.log import SCHEMA
+from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON
 
 
 @pytest.fixture
-def app(house: Any, shop: Path) -> Iterator[FastAPI]:
+def app(house: Any, shop: Path, database: str) -> Iterator[FastAPI]:
+    log = open_database(database, create=True)
+    migrate(log, [SCHEMA])
+    log.dispose()
     plugins = InstalledPlugins()
     files = PipelineFiles([shop / "pipelines"], lambda path: read_pipeline(path, plugins, {}))
     for number in range(3):

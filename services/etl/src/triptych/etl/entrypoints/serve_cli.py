@@ -53,8 +53,8 @@ def serve(
             serve_http(app, settings.etl, section="etl")
             ended = serving.scheduler.finish(settings.etl.shutdown_seconds)
     if not ended:
-        # Some thread is still deep in a query, and nothing can end it but the end of the process. What it
-        # does is not committed, and begins again; that is no failure of the server's.
+        # Some thread is still deep in a query, and nothing but the end of the process can end it. What it
+        # does is committed as a whole or not at all, and goes on elsewhere: the server has not failed.
         os._exit(0)
 
 
