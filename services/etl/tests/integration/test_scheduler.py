@@ -17,6 +17,7 @@ from triptych.etl.application.history import Report
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
 from triptych.etl.application.ports import QueryFailed, RunStatus, Watcher
 from triptych.etl.application.scheduler import Outcome, Pace, Planned, Scheduler
+from triptych.etl.application.stopping import StoppableRun
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.tables import prepare
 from triptych.etl.infrastructure.turns import SqlTurns
@@ -316,7 +317,38 @@ def test_a_server_that_ends_starts_nothing(town: Town) -> None:
     assert town.outcomes == []
 
 
-def test_a_real_run_that_is_stopped_leaves_nothing_behind(house: Any, town: Town) -> None:
+@pytest.mark.parametrize("queries", range(4))
+def test_a_real_run_is_stopped_before_any_query_and_leaves_nothing_behind(
+    house: Any, town: Town, queries: int
+) -> None:
+    house.write("1.csv", "n\n1\n2\n")
+    server = town.server()
+    asked = iter(range(queries))
+
+    def stopped_later(pipeline: Pipeline, watcher: Watcher) -> list[Report]:
+        def reading(rows: int) -> None:
+            if next(asked, None) is None:
+                server._jobs["sales"].stopped.set()
+            watcher.reading(rows)
+
+        return StoppableRun(house.etl.run)(pipeline, Watcher(watcher.step, reading))
+
+    server.run = stopped_later
+    town.clock.at = NIGHT
+    server.tick()
+
+    assert town.outcomes == [("sales", Outcome.INTERRUPTED)]
+    assert [path for path in house.lake.root.rglob("*") if path.is_file()] == []
+    [record] = house.etl.runs.newest(10)
+    assert (record.status, record.error) == (RunStatus.FAILED, "Interrupted")
+    server.run = StoppableRun(house.etl.run)
+    server.tick()
+    assert len(house.rows("sales")) == 2
+
+
+def test_a_real_run_that_is_stopped_while_it_reads_leaves_nothing_behind(
+    house: Any, town: Town
+) -> None:
     log = open_database(f"sqlite:///{town.folder / 'eventlog.db'}", create=True)
     migrate(log, [SCHEMA])
     with writing(log) as connection:

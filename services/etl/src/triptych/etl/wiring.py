@@ -22,6 +22,7 @@ from triptych.etl.application.recording import Record
 from triptych.etl.application.replay import Replay
 from triptych.etl.application.run import Run
 from triptych.etl.application.scheduler import Pace, Scheduler
+from triptych.etl.application.stopping import StoppableRun
 from triptych.etl.application.trial import Try
 from triptych.etl.infrastructure.measurements import Measurements
 from triptych.etl.infrastructure.memory import SqlMemory
@@ -142,9 +143,8 @@ def wire_serving(settings: ScheduleSettings, etl: Etl, files: PipelineFiles) -> 
         lease=timedelta(seconds=settings.lease_seconds),
         retry=timedelta(seconds=settings.retry_seconds),
     )
-    scheduler = Scheduler(
-        files.current, etl.run, etl.turns, threads, SystemClock(), pace, Measurements(registry)
-    )
+    run, measurements = StoppableRun(etl.run), Measurements(registry)
+    scheduler = Scheduler(files.current, run, etl.turns, threads, SystemClock(), pace, measurements)
     try:
         yield Serving(etl, files, scheduler, registry, etl.turns.secret("cursor"))
     finally:
