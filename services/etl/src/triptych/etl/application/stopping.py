@@ -5,9 +5,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from triptych.etl.application.history import Report
 from triptych.etl.application.pipeline import Pipeline
 from triptych.etl.application.ports import Engine, EngineFactory, Watcher
-from triptych.etl.application.run import Report, Run
+from triptych.etl.application.run import Run
 
 
 @dataclass(frozen=True, slots=True)
