@@ -1,7 +1,9 @@
 """Compute what a pipeline makes of rows, on an engine: nothing is written by it.
 
 Every step is a relation. One that leaves rows out is computed at once, so that its rows can be
-counted; any other is a view, which is computed as part of the next.
+counted; any other is a view, which is computed as part of the next. Only the first that leaves out
+rows of columnar files is a view, too: to read again the columns that are needed costs less than to
+keep all of them.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,9 +21,11 @@ from triptych.etl.application.ports import (
     ArrowTransform,
     Batches,
     Engine,
+    Format,
     QueryFailed,
     Resources,
     Rows,
+    Scan,
     Watcher,
 )
 from triptych.etl.domain.faults import faultless, faults, judged
@@ -36,7 +40,7 @@ from triptych.etl.domain.plugins import (
     Transform,
 )
 from triptych.etl.domain.reconciliation import Reconciliation
-from triptych.etl.domain.relation import Inputs, Relation
+from triptych.etl.domain.relation import Inputs, Relation, keeps_rows
 
 RAW: Final = "input"
 """The relation of the rows as they were read."""
@@ -89,6 +93,10 @@ class Execution:
     """What has been asked: the step, the relation that it made, and its query."""
     opaque: list[tuple[Relation, Relation]] = field(default_factory=list)
     """The relations that functions made, and those that they made them of."""
+    _counts: dict[str, int] = field(default_factory=dict)
+    """How many rows relations have, by their names."""
+    _columnar: set[str] = field(default_factory=set)
+    """The relations that nothing was left out of, whose rows are still in columnar files."""
     _branch_name: str = MAIN
     _named: int = 0
 
@@ -102,7 +110,9 @@ class Execution:
         source = self.pipeline.source
         raw = self.engine.load(RAW, rows, source.label)
         self.steps[RAW] = raw
-        read = self._count(raw.table, source)
+        read = self._count(raw, source)
+        if isinstance(rows, Scan) and rows.format is Format.PARQUET:
+            self._columnar.add(raw.name)
         self.watcher.step(source.name, read)
         with saying(source.label):
             query, rules = source.plugin.decode(raw), list(source.plugin.rules(raw))
@@ -111,6 +121,8 @@ class Execution:
             made = {"": self._judge(source, judged(raw, rules, query), before)}
         else:
             made = {"": Made(self._view(source, query), before.tally)}
+            if keeps_rows(query, raw):
+                self._same_rows(raw, made[""].rows)
         for branch in self.pipeline.branches:
             made[branch.name] = self._branch(branch, made[branch.origin])
         return made
@@ -143,8 +155,11 @@ class Execution:
             rules = self._rules_of(transform, before.rows)
         if rules and isinstance(query, exp.Select):
             return self._judge(step, judged(before.rows, rules, query), before)
-        keep = self._view if transform.effect is Effect.KEEPS else self._table
+        lazy = transform.effect is Effect.FILTERS and before.rows.name in self._columnar
+        keep = self._view if transform.effect is Effect.KEEPS or lazy else self._table
         rows = keep(step, query)
+        if keeps_rows(query, before.rows):
+            self._same_rows(before.rows, rows)
         return Made(rows, self._account(step, before, rows), before.warnings)
 
     def _rules_of(self, plugin: object, rows: Relation) -> list[Rule]:
@@ -154,8 +169,8 @@ class Execution:
         tally = before.tally
         if step.plugin.effect is Effect.KEEPS:  # trusted here, and found out in the end
             return tally
-        out = self._count(rows.table, step)
-        missing = self._count(before.rows.table, step) - out
+        out = self._count(rows, step)
+        missing = self._count(before.rows, step) - out
         self.watcher.step(step.name, out)
         match step.plugin.effect:
             case Effect.FILTERS:
@@ -204,8 +219,8 @@ class Execution:
     def _judge(self, step: Configured[object], query: exp.Select, before: Made) -> Made:
         told = self._table(step, query)
         kept = self._view(step, faultless(told))
-        good = self._count(kept.table, step)
-        if bad := self._count(told.table, step) - good:
+        good = self._count(kept, step)
+        if bad := self._count(told, step) - good:
             self.faulty.setdefault(self._branch_name, []).append((step.name, told))
         self.watcher.step(step.name, good)
         return Made(kept, before.tally.plus(quarantined=bad), before.warnings)
@@ -249,9 +264,19 @@ class Execution:
         self.queries.append((step.name, made.name, query))
         return made
 
-    def _count(self, table: exp.Table, step: Configured[object]) -> int:
-        [[count]] = self._fetch(exp.select(exp.Count(this=exp.Star())).from_(table), step)
-        return int(count)
+    def _count(self, rows: Relation, step: Configured[object]) -> int:
+        if (known := self._counts.get(rows.name)) is not None:
+            return known
+        query = exp.select(exp.Count(this=exp.Star())).from_(rows.table)
+        [[count]] = self._fetch(query, step)
+        return self._counts.setdefault(rows.name, int(count))
+
+    def _same_rows(self, before: Relation, after: Relation) -> None:
+        """What is known of the rows of one relation is known of those of another."""
+        if before.name in self._counts:
+            self._counts[after.name] = self._counts[before.name]
+        if before.name in self._columnar:
+            self._columnar.add(after.name)
 
     def _fetch(self, query: exp.Query, step: Configured[object]) -> list[tuple[Any, ...]]:
         found = self.engine.stream(query, step.label)

@@ -65,6 +65,20 @@ Inputs: TypeAlias = Mapping[str, Relation]
 """The relations that a pipeline reads beside its source, by their names."""
 
 
+def keeps_rows(query: exp.Query, of: Relation) -> bool:
+    """Whether a query shows by its form that it makes one row of each: nothing but projections."""
+    if not isinstance(query, exp.Select):
+        return False
+    parts = {name for name, value in query.args.items() if value}
+    source = query.args.get("from_")
+    return (
+        parts <= {"expressions", "from_", "kind"}
+        and source is not None
+        and source.this == of.table
+        and not any(query.find_all(exp.AggFunc, exp.UDTF, exp.Explode, exp.Subquery))
+    )
+
+
 def column(name: str, of: str | None = None) -> exp.Column:
     """A reference to a column, quoted."""
     return exp.column(name, table=of, quoted=True)

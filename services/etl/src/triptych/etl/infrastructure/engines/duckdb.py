@@ -62,6 +62,8 @@ class DuckDbEngine:
 
     def load(self, name: str, rows: Rows, label: str) -> Relation:
         """See `Engine.load`."""
+        if isinstance(rows, Scan) and rows.files and rows.format is Format.PARQUET:
+            return self.view(name, _scan(rows, numbered=True), label)  # by its place in the files
         raw = self.attach(f"{name}_arriving", rows, label)
         # A table's rows have numbers, which a join finds them by.
         self._create("TABLE", f"{name}_rows", raw.all(), label)
@@ -147,7 +149,7 @@ class DuckDbEngine:
         return relation(name, schema)
 
 
-def _scan(scan: Scan) -> exp.Select:
+def _scan(scan: Scan, *, numbered: bool = False) -> exp.Select:
     """A query that reads files. Nothing in them is guessed at: they have the columns they have."""
     files = exp.Array(expressions=[text(file) for file in scan.files])
     reader, options = _reader_of(scan)
@@ -162,7 +164,8 @@ def _scan(scan: Scan) -> exp.Select:
         item = exp.Cast(this=column("json"), to=exp.DataType.build("text"))
         others = [column(name) for name in scan.schema.names if name != _LINE]
         return exp.select(named(item, _LINE), *others).from_(read)
-    query = exp.select(*(column(name) for name in scan.schema.names)).from_(read)
+    number = [named(_PLACE.copy(), ROW)] if numbered else []
+    query = exp.select(*number, *(column(name) for name in scan.schema.names)).from_(read)
     if scan.format is Format.LINES:
         query = query.where(column(_LINE).is_(exp.null()).not_())
     return query
@@ -205,6 +208,8 @@ def _text(quote: str, separator: str) -> dict[str, exp.Expr]:
     }
 
 
+_PLACE: Final = exp.column("file_index") * exp.convert(2**40) + exp.column("file_row_number")
+"""Where a row of Parquet files is: in which of them, and the how manieth there."""
 _LINE: Final = "line"
 _NEVER: Final = "\x1e\x1f\x1e"
 """What stands between the columns of a file that has but one: it is in no text."""
