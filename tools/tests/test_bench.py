@@ -8,6 +8,8 @@ from rich.console import Console
 
 from triptych.testing.processes import running
 from triptych.tools.bench import events, report
+from triptych.tools.bench.etl import measure as etl_measure
+from triptych.tools.bench.etl import report as etl_report
 from triptych.tools.bench.generator import Job, Result, generate
 from triptych.tools.bench.ingestion import BATCHES, Plan, Row, measure
 from triptych.tools.bench.soak import Soaked, soak
@@ -115,3 +117,32 @@ def test_memory_that_grows_is_not_flat(growth: float, flat: bool) -> None:
 
 def _row(work: Shape, subject: Subject, rate: float) -> Row:
     return Row(StoreName.POSTGRES, str(work), subject, rate)
+
+
+@pytest.mark.slow
+def test_etl_is_measured_and_its_tables_are_those_of_the_others() -> None:
+    small = etl_measure.Plan(rows=2_000, scale=0.001, rounds=1, times=1)
+
+    rows = list(etl_measure.measure(small, lambda _: None))
+
+    by_hand = [row for row in rows if row.side == "duckdb" and row.seconds]
+    mine = [row for row in rows if row.side == "triptych"]
+    assert by_hand
+    assert len(mine) >= 3
+    assert all(row.seconds for row in mine)
+
+
+def test_etl_has_goals_beside_others_and_for_doing_nothing() -> None:
+    rows = [
+        etl_measure.Row("orders", "triptych", 2.0),
+        etl_measure.Row("orders", "duckdb", 1.0),
+        etl_measure.Row("orders", "dlt", 40.0),
+        etl_measure.Row("orders", "pandas", None),
+        etl_measure.Row(etl_measure.NOTHING_NEW, "triptych", 0.5),
+    ]
+
+    assert [reached for _, reached in etl_report.verdicts(rows)] == [True, False, True]
+    with (out := Console(width=120)).capture() as said:
+        etl_report.show(out, rows)
+    assert "20.00 x as fast" in said.get()
+    assert "not installed" in said.get()

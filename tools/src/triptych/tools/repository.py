@@ -41,9 +41,10 @@ def uv() -> str:
     raise NoUv
 
 
-def install_everything() -> None:
+def install_everything(*groups: str) -> None:
     """Install all packages and the tools for developers, as the lockfile has them."""
-    show([uv(), "sync", "--frozen", "--all-packages", "--quiet"])
+    more = [f"--group={group}" for group in groups]
+    show([uv(), "sync", "--frozen", "--all-packages", "--quiet", *more])
 
 
 def tool(name: str) -> str:

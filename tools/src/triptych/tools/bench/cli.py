@@ -8,8 +8,11 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from triptych.tools.bench import report
+from triptych.tools.bench.etl import measure as etl_measure
+from triptych.tools.bench.etl import report as etl_report
 from triptych.tools.bench.ingestion import Plan, Row, measure
 from triptych.tools.bench.soak import Soaked, soak
+from triptych.tools.repository import install_everything
 from triptych.tools.stores import StoreChoice, StoreName, stores
 
 WIDTH: Final = 120  # what the table needs, where no terminal says how wide it is
@@ -47,6 +50,30 @@ def ingestion(
     if json is not None:
         json.write_bytes(report.as_json(plan, rows))
     raise typer.Exit(1 if any(row.errors for row in rows) else 0)
+
+
+@cli.command()
+def etl(
+    quick: Annotated[bool, typer.Option("--quick", help="All of it, but small.")] = False,
+    rows: Annotated[int, typer.Option(min=1, help="How many orders.")] = 1_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 3,
+    json: Annotated[Path | None, typer.Option(help="Write the numbers here, too.")] = None,
+) -> None:
+    """Measure etl beside dlt, pandas, Polars and DuckDB by hand, which do the same work.
+
+    Each does it in a process of its own, from the start of the interpreter to the end. dlt, which is
+    slow, has its turn once.
+    """
+    install_everything("bench")
+    plan = etl_measure.Plan(rows=rows, rounds=rounds)
+    if quick:
+        plan = etl_measure.Plan(rows=20_000, scale=0.01, rounds=1, times=2)
+    with _progress() as bar:
+        task = bar.add_task("starting", total=None)
+        found = list(etl_measure.measure(plan, lambda what: bar.update(task, description=what)))
+    etl_report.show(Console(width=max(WIDTH, Console().width)), found)
+    if json is not None:
+        json.write_bytes(etl_report.as_json(plan, found))
 
 
 def _quick(chosen: tuple[StoreName, ...]) -> Plan:

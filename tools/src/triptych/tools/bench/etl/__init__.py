@@ -1,0 +1,1 @@
+"""Measure etl beside other ways to do the same work."""
