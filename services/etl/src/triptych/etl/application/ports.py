@@ -112,6 +112,10 @@ class Scan:
     separator: str = ","
     file_column: str | None = None
     """The column that says which file a row is from, where there is to be one."""
+    renamed: tuple[str, str] | None = None
+    """What files' paths begin with, and what people are told instead: in rows and in errors."""
+    held: object = None
+    """What has to live as long as the files are to be there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,14 +59,18 @@ class DuckDbEngine:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
+        self._read_later: list[Scan] = []  # what holds their files goes with the engine
 
     def load(self, name: str, rows: Rows, label: str) -> Relation:
         """See `Engine.load`."""
-        if isinstance(rows, Scan) and rows.files and rows.format is Format.PARQUET:
-            return self.view(name, _scan(rows, numbered=True), label)  # by its place in the files
-        raw = self.attach(f"{name}_arriving", rows, label)
-        # A table's rows have numbers, which a join finds them by.
-        self._create("TABLE", f"{name}_rows", raw.all(), label)
+        with _renaming(rows):
+            if isinstance(rows, Scan) and rows.files and rows.format is Format.PARQUET:
+                self._read_later.append(rows)
+                # Rows of columnar files have numbers already: their places in the files.
+                return self.view(name, _scan(rows, numbered=True), label)
+            raw = self.attach(f"{name}_arriving", rows, label)
+            # A table's rows have numbers, which a join finds them by.
+            self._create("TABLE", f"{name}_rows", raw.all(), label)
         numbered = [named(exp.column("rowid"), ROW), *(column(n) for n in raw.columns)]
         query = exp.select(*numbered).from_(exp.table_(f"{name}_rows", quoted=True))
         return self.view(name, query, label)
@@ -162,13 +166,32 @@ def _scan(scan: Scan, *, numbered: bool = False) -> exp.Select:
     read = exp.Anonymous(this=reader, expressions=[files, *arguments])
     if scan.format is Format.ITEMS:
         item = exp.Cast(this=column("json"), to=exp.DataType.build("text"))
-        others = [column(name) for name in scan.schema.names if name != _LINE]
+        others = [_told(scan, name) for name in scan.schema.names if name != _LINE]
         return exp.select(named(item, _LINE), *others).from_(read)
     number = [named(_PLACE.copy(), ROW)] if numbered else []
-    query = exp.select(*number, *(column(name) for name in scan.schema.names)).from_(read)
+    query = exp.select(*number, *(_told(scan, name) for name in scan.schema.names)).from_(read)
     if scan.format is Format.LINES:
         query = query.where(column(_LINE).is_(exp.null()).not_())
     return query
+
+
+def _told(scan: Scan, name: str) -> exp.Expr:
+    """A column; of files' names, as people call them."""
+    if scan.renamed is None or name != scan.file_column:
+        return column(name)
+    renamed = exp.Anonymous(this="replace", expressions=[column(name), *map(text, scan.renamed)])
+    return named(renamed, name)
+
+
+@contextmanager
+def _renaming(rows: Rows) -> Iterator[None]:
+    """Call files what people call them, should one not be readable."""
+    try:
+        yield
+    except QueryFailed as error:
+        if isinstance(rows, Scan) and rows.renamed is not None:
+            raise QueryFailed(str(error).replace(*rows.renamed)) from None
+        raise
 
 
 def _reader_of(scan: Scan) -> tuple[str, dict[str, exp.Expr]]:

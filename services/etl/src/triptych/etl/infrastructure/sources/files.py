@@ -1,4 +1,4 @@
-"""The source `files`: files below one folder, each read once."""
+"""The source `files`: files below one folder, or in object storage, each read once."""
 
 import csv
 import gzip
@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from enum import StrEnum, auto
 from itertools import chain
 from pathlib import Path, PurePath
@@ -23,7 +24,7 @@ from triptych.etl.domain.members import MemberColumns, Members, is_object
 from triptych.etl.domain.plugins import Rule
 from triptych.etl.domain.relation import Relation, column, named
 from triptych.etl.domain.types import read_as, readable_as
-from triptych.etl.infrastructure.folders import Confined
+from triptych.etl.infrastructure.storage import S3, Mark, Pattern, Storage
 
 if sys.version_info >= (3, 14):
     from compression.zstd import ZstdError, ZstdFile
@@ -78,11 +79,13 @@ class Files(Part):
 
     whole: ClassVar = False
 
-    paths: tuple[Confined, ...] = Field(
+    paths: tuple[Pattern, ...] = Field(
         min_length=1,
-        description="Patterns below the folder TRIPTYCH_FILES_DIR; `**` stands for any folders.",
-        examples=[["orders/*.ndjson.gz"]],
+        description="Patterns below the folder TRIPTYCH_FILES_DIR, or in object storage; `**` stands"
+        " for any folders.",
+        examples=[["orders/*.ndjson.gz", "s3://shop/orders/*.ndjson.gz"]],
     )
+    storage: Storage = Field(default=Storage(), description="Where the paths s3://… are.")
     format: Kinds | None = Field(
         default=None, description="What they hold; their names say it if it is left out."
     )
@@ -130,7 +133,7 @@ class Files(Part):
             FileChanged: a file that was read before is another now.
         """
         seen = _manifest(reading, after)
-        there = _look(reading.resources.files, self.paths)
+        there = self._look(reading.resources.files)
         _check_same(seen, {name: there[name] for name in seen if name in there})
         if there.keys() <= seen.keys():
             return after
@@ -146,10 +149,25 @@ class Files(Part):
         seen, known = _manifest(reading, after), _manifest(reading, until)
         new = {name: mark for name, mark in known.items() if name not in seen}
         root = reading.resources.files
-        _check_same(new, {name: _mark(root / name) for name in new if (root / name).is_file()})
-        files = [root / name for name in sorted(new)]
-        schema = self._schema(files)
-        return Scan(tuple(map(str, files)), _FORMATS[self._kind], schema, self.separator, FILE)
+        objects = {name: mark for name, mark in new.items() if name.startswith(S3)}
+        local = new.keys() - objects.keys()
+        now = {name: _mark(root / name) for name in local if (root / name).is_file()}
+        _check_same(new, now | (self.storage.marks(objects) if objects else {}))
+        held = self.storage.download(objects) if objects else None
+        files = {name: held.path(name) if held and name in objects else root / name for name in new}
+        paths = tuple(str(files[name]) for name in sorted(files))
+        renamed = (f"{held.folder}/", S3) if held else None
+        with _renaming(renamed):
+            schema = self._schema(map(Path, paths))
+        kind = _FORMATS[self._kind]
+        return Scan(paths, kind, schema, self.separator, FILE, renamed, held)
+
+    def _look(self, root: Path) -> dict[str, Mark]:
+        found = _look(root, [path for path in self.paths if not path.startswith(S3)])
+        for path in self.paths:
+            if path.startswith(S3):
+                found |= self.storage.look(path)
+        return found
 
     def _schema(self, files: Iterable[Path]) -> pa.Schema:
         match self._kind:
@@ -221,10 +239,6 @@ class Files(Part):
         return MemberColumns(self.columns, _LINE)
 
 
-_Mark = list[int]
-"""A file's size, and when it was changed, in nanoseconds."""
-
-
 def _at(name: str, pointer: str | None) -> list[str]:
     return (pointer or f"/{name}").split("/")[1:]
 
@@ -235,11 +249,11 @@ def _suffix(pattern: str) -> str:
     return telling[-1] if telling else ""
 
 
-def _manifest(reading: Reading, position: int) -> dict[str, _Mark]:
-    return cast("dict[str, _Mark] | None", reading.memory.recall(position)) or {}
+def _manifest(reading: Reading, position: int) -> dict[str, Mark]:
+    return cast("dict[str, Mark] | None", reading.memory.recall(position)) or {}
 
 
-def _look(root: Path, patterns: Iterable[str]) -> dict[str, _Mark]:
+def _look(root: Path, patterns: Iterable[str]) -> dict[str, Mark]:
     inside = root.resolve()
     return {
         str(path.relative_to(root)): _mark(path)
@@ -249,14 +263,23 @@ def _look(root: Path, patterns: Iterable[str]) -> dict[str, _Mark]:
     }
 
 
-def _mark(path: Path) -> _Mark:
+def _mark(path: Path) -> Mark:
     found = path.stat()
     return [found.st_size, found.st_mtime_ns]
 
 
-def _check_same(before: Mapping[str, _Mark], now: Mapping[str, _Mark]) -> None:
+def _check_same(before: Mapping[str, Mark], now: Mapping[str, Mark]) -> None:
     if changed := sorted(name for name, mark in now.items() if mark != before[name]):
         raise FileChanged(", ".join(map(repr, changed)))
+
+
+@contextmanager
+def _renaming(renamed: tuple[str, str] | None) -> Iterator[None]:
+    """Call files what a person calls them, should one be broken."""
+    try:
+        yield
+    except BrokenFile as error:
+        raise (BrokenFile(str(error).replace(*renamed)) if renamed else error) from None
 
 
 def _parquet_schema(file: Path) -> pa.Schema:
