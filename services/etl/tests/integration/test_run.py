@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
@@ -32,7 +33,7 @@ from triptych.etl.infrastructure.tables import prepare
 from triptych.eventlog.database import open_database, writing
 from triptych.eventlog.log import SCHEMA, EventLogReader, append
 from triptych.eventlog.schema import migrate
-from triptych.lake.change import Progress
+from triptych.lake.change import Change, Progress
 from triptych.lake.errors import ConcurrentCommit, NoSuchTable
 from triptych.lake.lake import Lake
 from triptych.testing.builders import NOON, an_event
@@ -376,6 +377,22 @@ def test_of_two_runs_at_once_one_wins_and_every_row_is_there_once(
     assert [row["n"] for row in world.rows()] == [1, 2]
     assert len(world.rows("numbers_quarantine")) == len(faulty)
     assert world.run()[0].rows.read == 0
+
+
+def test_rows_that_a_slower_run_put_into_the_quarantine_meanwhile_are_not_put_there_again(
+    world: World,
+) -> None:
+    world.happen({"n": "faulty"}, {"n": "faulty, too"})
+    quarantine = world.resources.lake.table("numbers_quarantine")
+
+    def meanwhile(_: int) -> None:  # another run, which began when there was one event
+        progress = Progress(f"{world.pipeline.writer}/main", 0, 1)
+        quarantine.commit(Change((), pa.schema([("position", pa.int64())])), [progress])
+
+    with pytest.raises(ConcurrentCommit):
+        Run(world.resources, DuckDb(), world.runs)(world.pipeline, Watcher(reading=meanwhile))
+
+    assert world.rows("numbers_quarantine") == []
 
 
 INVOICES = """

@@ -8,6 +8,7 @@ from triptych.etl.application.pipeline import Pipeline
 from triptych.etl.domain.faults import quarantined
 from triptych.etl.domain.pipeline import Refresh
 from triptych.lake.change import Append, Change, Progress, Replace
+from triptych.lake.errors import ConcurrentCommit
 from triptych.lake.lake import Lake
 from triptych.lake.table import Table
 
@@ -30,9 +31,17 @@ class Quarantine:
         names = [branch.name for branch in self.pipeline.branches]
         return {name: table.position(self._writer(name)) for name in names}
 
-    def stage(self, execution: Execution, until: int, run_id: str) -> "StagedQuarantine":
-        """Write the rows at fault of those branches whose rows are not committed yet."""
+    def stage(
+        self, execution: Execution, after: int, until: int, run_id: str
+    ) -> "StagedQuarantine":
+        """Write the rows at fault of those branches whose rows are not committed yet.
+
+        Raises:
+            ConcurrentCommit: another run has meanwhile committed some of them.
+        """
         at = self.positions()
+        if any(after < position < until for position in at.values()):
+            raise ConcurrentCommit(f"{self.table.name!r}: another run has moved it past {after}")
         new = {name: steps for name, steps in execution.faulty.items() if at[name] < until}
         progress = tuple(Progress(self._writer(name), at[name], until) for name in new)
         steps = [step for found in new.values() for step in found]

@@ -87,7 +87,7 @@ class Run:
             made = execution.run(_counted(rows, watcher))
             quarantine = Quarantine(self.resources.lake, pipeline)
             staged: list[tuple[Report, Staged]] = []
-            faulty = quarantine.stage(execution, until, recording.id)
+            faulty = quarantine.stage(execution, after, until, recording.id)
             undo.callback(faulty.discard)
             for name, sink in behind.items():
                 progress = Progress(pipeline.writer, after, until)
