@@ -349,3 +349,21 @@ def test_storage_that_cannot_be_read_is_away(bucket: Bucket) -> None:
 def test_a_pattern_that_names_no_object_is_refused(house: Any, pattern: str) -> None:
     with pytest.raises(WrongDocument, match="s3://"):
         house.run(NDJSON.replace("in/*.ndjson*", pattern))
+
+
+@pytest.mark.parametrize("line", ["1,2,3", "1", '"1,2'])
+def test_a_row_of_csv_that_is_not_like_the_others_fails_the_run(place: Folder, line: str) -> None:
+    whole = "id,n\n" + "".join(f"{n},{n}\n" for n in range(1000))
+    place.write("in/1.csv", whole)
+    place.write("in/2.csv", f"{whole}{line}\n")
+
+    with pytest.raises(QueryFailed, match=r"Line: 1002.*2\.csv"):
+        place.run(CSV)
+
+
+def test_no_row_of_csv_is_taken_for_a_comment_or_a_heading(place: Folder) -> None:
+    place.write("in/1.csv", "id,n\n#1,2\n\n// 3,4\nid,n\n")
+
+    place.run(CSV)
+
+    assert {row["id"] for row in place.rows("orders")} == {"#1", "// 3", "id"}

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from triptych.tools.chaos.etl.scenarios import Numbers as EtlNumbers
+from triptych.tools.chaos.etl.scenarios import play as play_etl
 from triptych.tools.chaos.ingestion import Numbers, play
 from triptych.tools.chaos.verdict import State, Verdict
 from triptych.tools.stores import StoreChoice
@@ -36,6 +38,23 @@ def ingestion(
         for verdict in play(name, Numbers(kills=kills, seed=seed), only):
             _print(out, name, verdict)
             ended.append((name, verdict))
+    out.print(_table(ended))
+    broken = any(verdict.state is State.BROKEN for _, verdict in ended)
+    raise typer.Exit(1 if broken else 0)
+
+
+@cli.command()
+def etl(
+    kills: Annotated[int, typer.Option(help="How often runs are killed.")] = 50,
+    seed: Annotated[int, typer.Option(help="Of the moments of the kills.")] = 1,
+    only: Annotated[str, typer.Option(help="Play scenarios whose name contains this.")] = "",
+) -> None:
+    """Kill runs of etl, fill its disk, damage what it reads, let two run at once; then count."""
+    out = Console()
+    ended: list[tuple[str, Verdict]] = []
+    for verdict in play_etl(EtlNumbers(kills=kills, seed=seed), only):
+        _print(out, "etl", verdict)
+        ended.append(("etl", verdict))
     out.print(_table(ended))
     broken = any(verdict.state is State.BROKEN for _, verdict in ended)
     raise typer.Exit(1 if broken else 0)

@@ -2,11 +2,8 @@
 
 import itertools
 import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,16 +12,13 @@ import httpx2
 
 from triptych.testing.postgres import PostgresServer
 from triptych.tools.chaos.clients import UNAVAILABLE, Ledger, Load, wait_until
+from triptych.tools.chaos.disk import NoDisk, small_disk
 from triptych.tools.chaos.house import CLIENT_SECONDS, House
 from triptych.tools.chaos.kills import STORED_ONCE
 from triptych.tools.chaos.verdict import Findings, Verdict
 from triptych.tools.stores import NewStore, Store, StoreName
 
 OK: Final = 200
-
-
-class NoDisk(Exception):
-    """No small file system can be mounted here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +68,7 @@ def disk_full(*, disk_mb: int = 16, ballast_mb: int = 8) -> Verdict:
         f"503 with Retry-After, /livez 200; work goes on without a restart; {STORED_ONCE}",
     )
     try:
-        with _small_disk(disk_mb) as disk:
+        with small_disk(disk_mb) as disk:
             ballast = disk / "ballast"
             ballast.write_bytes(bytes(ballast_mb * 1024 * 1024))
             _fill(Store(StoreName.SQLITE, f"sqlite:///{disk}/eventlog.db"), ballast, findings)
@@ -128,19 +122,3 @@ def _recovered(house: House, load: Load, findings: Findings) -> None:
 def _answers(ledger: Ledger, findings: Findings) -> None:
     foreseen = ledger.answers.keys() <= {"200", "503"}
     findings.add(f"answers to the load {dict(ledger.answers)}", holds=foreseen)
-
-
-@contextmanager
-def _small_disk(megabytes: int) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="triptych-disk-") as folder:
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder]
-        try:
-            subprocess.run(mount, check=True, capture_output=True, text=True)
-        except FileNotFoundError:
-            raise NoDisk("there is no mount here") from None
-        except subprocess.CalledProcessError as error:
-            raise NoDisk(f"mount: {error.stderr.strip()}") from None
-        try:
-            yield Path(folder)
-        finally:
-            subprocess.run(["umount", folder], check=True)

@@ -228,9 +228,9 @@ class _Reader:
             if sink.plugin.replaces and file.refresh is Refresh.INCREMENTAL:
                 problem = f"{sink.where}: a sink that replaces all rows needs 'refresh: full'"
                 self.problems.add(WrongDocument(problem))
-        targets = [sink.plugin.target for sink in sinks]
-        for sink in sinks:
-            if targets.count(sink.plugin.target) > 1:
+        targets = [(type(sink.plugin), sink.plugin.target) for sink in sinks]
+        for sink, target in zip(sinks, targets, strict=True):
+            if targets.count(target) > 1:
                 problem = f"{sink.where}: several outputs write to {sink.plugin.target!r}"
                 self.problems.add(WrongDocument(problem))
 

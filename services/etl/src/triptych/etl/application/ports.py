@@ -114,6 +114,8 @@ class Scan:
     """The column that says which file a row is from, where there is to be one."""
     renamed: tuple[str, str] | None = None
     """What files' paths begin with, and what people are told instead: in rows and in errors."""
+    headers: tuple[tuple[str, ...], ...] = ()
+    """Of CSV: the columns that each of the files has, in their order; all of them if not told."""
     held: object = None
     """What has to live as long as the files are to be there."""
 

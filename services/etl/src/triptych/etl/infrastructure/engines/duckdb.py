@@ -14,15 +14,23 @@ from pydantic import Field
 from sqlglot import exp
 
 from triptych.core.documents import Part
-from triptych.core.errors import TriptychError
+from triptych.core.errors import Kind, TriptychError
 from triptych.etl.application.ports import Batches, Format, QueryFailed, Rows, Scan, Written
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.relation import ROW, Relation, column, named, text
 from triptych.etl.infrastructure.arrow import relation
+from triptych.etl.infrastructure.engines.scans import reads
 from triptych.lake.change import DataFile
 from triptych.lake.errors import LakeAway
 
 _BATCH: Final = 65_536  # rows
+
+
+class MemoryFull(TriptychError):
+    """The engine has not enough memory, nor room to spill to."""
+
+    kind = Kind.UNAVAILABLE
+    hint = "Nothing was written. Allow more: TRIPTYCH_ENGINE__DUCKDB__MEMORY, or room for `spill`."
 
 
 class DuckDb(Part):
@@ -67,7 +75,7 @@ class DuckDbEngine:
             if isinstance(rows, Scan) and rows.files and rows.format is Format.PARQUET:
                 self._read_later.append(rows)
                 # Rows of columnar files have numbers already: their places in the files.
-                return self.view(name, _scan(rows, numbered=True), label)
+                return self.view(name, reads(rows, numbered=True), label)
             raw = self.attach(f"{name}_arriving", rows, label)
             # A table's rows have numbers, which a join finds them by.
             self._create("TABLE", f"{name}_rows", raw.all(), label)
@@ -80,7 +88,7 @@ class DuckDbEngine:
         if isinstance(rows, Scan):
             if not rows.files:
                 return self.attach(name, Batches(rows.schema, []), label)
-            return self.view(name, _scan(rows), label)
+            return self.view(name, reads(rows), label)
         raised: list[TriptychError] = []
         reader = pa.RecordBatchReader.from_batches(rows.schema, _noting(rows.batches, raised))
         arriving = f"arriving_{uuid.uuid4().hex}"
@@ -153,36 +161,6 @@ class DuckDbEngine:
         return relation(name, schema)
 
 
-def _scan(scan: Scan, *, numbered: bool = False) -> exp.Select:
-    """A query that reads files. Nothing in them is guessed at: they have the columns they have."""
-    files = exp.Array(expressions=[text(file) for file in scan.files])
-    reader, options = _reader_of(scan)
-    if scan.file_column is not None:
-        options["filename"] = text(scan.file_column)
-    arguments = [
-        exp.PropertyEQ(this=exp.to_identifier(name), expression=value)
-        for name, value in options.items()
-    ]
-    read = exp.Anonymous(this=reader, expressions=[files, *arguments])
-    if scan.format is Format.ITEMS:
-        item = exp.Cast(this=column("json"), to=exp.DataType.build("text"))
-        others = [_told(scan, name) for name in scan.schema.names if name != _LINE]
-        return exp.select(named(item, _LINE), *others).from_(read)
-    number = [named(_PLACE.copy(), ROW)] if numbered else []
-    query = exp.select(*number, *(_told(scan, name) for name in scan.schema.names)).from_(read)
-    if scan.format is Format.LINES:
-        query = query.where(column(_LINE).is_(exp.null()).not_())
-    return query
-
-
-def _told(scan: Scan, name: str) -> exp.Expr:
-    """A column; of files' names, as people call them."""
-    if scan.renamed is None or name != scan.file_column:
-        return column(name)
-    renamed = exp.Anonymous(this="replace", expressions=[column(name), *map(text, scan.renamed)])
-    return named(renamed, name)
-
-
 @contextmanager
 def _renaming(rows: Rows) -> Iterator[None]:
     """Call files what people call them, should one not be readable."""
@@ -192,51 +170,6 @@ def _renaming(rows: Rows) -> Iterator[None]:
         if isinstance(rows, Scan) and rows.renamed is not None:
             raise QueryFailed(str(error).replace(*rows.renamed)) from None
         raise
-
-
-def _reader_of(scan: Scan) -> tuple[str, dict[str, exp.Expr]]:
-    match scan.format:
-        case Format.PARQUET:
-            return "read_parquet", {"union_by_name": exp.true(), "hive_partitioning": exp.false()}
-        case Format.ITEMS:
-            longest = exp.convert(_LONGEST_LINE)
-            return "read_json_objects", {"format": text("array"), "maximum_object_size": longest}
-        case Format.LINES:
-            types = exp.Struct(
-                expressions=[
-                    exp.PropertyEQ(this=exp.to_identifier(_LINE), expression=text("VARCHAR"))
-                ]
-            )
-            return "read_csv", {
-                **_text("", _NEVER),
-                "auto_detect": exp.false(),
-                "columns": types,
-                "header": exp.false(),
-            }
-        case Format.CSV:
-            return "read_csv", {
-                **_text('"', scan.separator),
-                "all_varchar": exp.true(),
-                "header": exp.true(),
-                "union_by_name": exp.true(),
-            }
-
-
-def _text(quote: str, separator: str) -> dict[str, exp.Expr]:
-    return {
-        "delim": text(separator),
-        "quote": text(quote),
-        "escape": text(quote),
-        "max_line_size": exp.convert(_LONGEST_LINE),
-    }
-
-
-_PLACE: Final = exp.column("file_index") * exp.convert(2**40) + exp.column("file_row_number")
-"""Where a row of Parquet files is: in which of them, and the how manieth there."""
-_LINE: Final = "line"
-_NEVER: Final = "\x1e\x1f\x1e"
-"""What stands between the columns of a file that has but one: it is in no text."""
-_LONGEST_LINE: Final = 16 * 1024 * 1024
 
 
 def _copy(query: exp.Query, target: Path, partition_by: tuple[str, ...]) -> str:
@@ -305,5 +238,16 @@ def _refuse_doubles(columns: list[str], label: str) -> None:
 def _reporting(label: str) -> Iterator[None]:
     try:
         yield
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryFull(f"{label}: {str(error).splitlines()[0]}") from None
     except (duckdb.Error, pa.ArrowException) as error:
-        raise QueryFailed(f"{label}: {str(error).splitlines()[0]}") from None
+        raise QueryFailed(f"{label}: {_said(str(error))}") from None
+
+
+def _said(message: str) -> str:
+    """What DuckDB says, in a line: of a file, also which it is, and not what is in it."""
+    first, *others = (line.strip() for line in message.splitlines())
+    telling = [
+        line for line in others if line.startswith(("file = ", "Expected Number", "Value with"))
+    ]
+    return "; ".join([first, *telling])

@@ -159,8 +159,9 @@ class Files(Part):
         renamed = (f"{held.folder}/", S3) if held else None
         with _renaming(renamed):
             schema = self._schema(map(Path, paths))
+            headers = self._headers(paths)
         kind = _FORMATS[self._kind]
-        return Scan(paths, kind, schema, self.separator, FILE, renamed, held)
+        return Scan(paths, kind, schema, self.separator, FILE, renamed, headers, held)
 
     def _look(self, root: Path) -> dict[str, Mark]:
         found = _look(root, [path for path in self.paths if not path.startswith(S3)])
@@ -168,6 +169,11 @@ class Files(Part):
             if path.startswith(S3):
                 found |= self.storage.look(path)
         return found
+
+    def _headers(self, paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+        if self._kind is not Kinds.CSV:
+            return ()
+        return tuple(tuple(_header(Path(path), self.separator)) for path in paths)
 
     def _schema(self, files: Iterable[Path]) -> pa.Schema:
         match self._kind:
