@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from triptych.core.errors import TriptychError
 from triptych.etl.application.execution import ChecksFailed
@@ -66,7 +67,7 @@ class CheckConformance(Conformance):
     def _check_runs(self, rows: pa.Table, what: str, check: Any = None) -> None:
         try:
             self.outcome(rows, Severity.WARN, check)
-        except TriptychError as error:
+        except (TriptychError, SqlglotError) as error:
             pytest.fail(f"{what} will not do: {error}")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from triptych.core.errors import TriptychError
 from triptych.etl.application.execution import RAW
@@ -130,7 +131,7 @@ class TransformConformance(Conformance):
     def _check_runs(self, rows: pa.Table, what: str, transform: Any = None) -> Outcome:
         try:
             return self.outcome(rows, transform)
-        except TriptychError as error:
+        except (TriptychError, SqlglotError) as error:
             pytest.fail(f"{what} will not do: {error}")
 
     def _check_effect(self, rows: pa.Table) -> None:
