@@ -141,6 +141,20 @@ def test_a_vacuum_leaves_what_somebody_may_be_about_to_commit(table: Table) -> N
     assert not old.exists()
 
 
+def test_what_a_dead_run_left_in_folders_of_its_own_is_removed(table: Table) -> None:
+    commit(table, NUMBERS)
+    left = table.folder / "staging-1" / "day=1" / "x.parquet"
+    left.parent.mkdir(parents=True)
+    pq.write_table(NUMBERS, left)
+    os.utime(left, (0, 0))
+
+    gone = table.vacuum(1, datetime.now(UTC))
+
+    assert gone.files == 1
+    assert not (table.folder / "staging-1").exists()
+    assert table.snapshot().rows == 1
+
+
 def test_files_are_exchanged_whatever_was_added_since_they_were_read(table: Table) -> None:
     commit(table, NUMBERS)
     read = table.snapshot().files

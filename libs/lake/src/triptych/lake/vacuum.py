@@ -21,7 +21,7 @@ class Vacuumed:
 def vacuum(folder: Path, kept: Collection[Path], now: datetime, *, dry_run: bool) -> Vacuumed:
     """Remove the data files in a table's folder that are neither kept nor young."""
     files = total = 0
-    for path in folder.glob("*.parquet"):
+    for path in _data_files(folder):
         found = path.stat()
         old = found.st_mtime < (now - ORPHANED_AFTER).timestamp()
         if path in kept or not old:
@@ -30,4 +30,17 @@ def vacuum(folder: Path, kept: Collection[Path], now: datetime, *, dry_run: bool
         total += found.st_size
         if not dry_run:
             path.unlink()
+            _remove_empty(path.parent, folder)
     return Vacuumed(files, total)
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Those of the table, and those in folders that an engine was writing partitions to."""
+    files = folder.rglob("*.parquet")
+    return [path for path in files if path.relative_to(folder).parts[0] != "_delta_log"]
+
+
+def _remove_empty(inner: Path, folder: Path) -> None:
+    while inner != folder and not any(inner.iterdir()):
+        inner.rmdir()
+        inner = inner.parent
