@@ -1,8 +1,11 @@
 """What the tests of etl share: the sample project, and the command line."""
 
+import os
 import subprocess
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +16,83 @@ from pydantic import SecretStr
 
 from triptych.etl.application.history import Report
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
+from triptych.etl.application.ports import Engine, EngineFactory
 from triptych.etl.entrypoints.cli import main
+from triptych.etl.infrastructure.engines.duckdb import DuckDb
+from triptych.etl.infrastructure.engines.spark import Spark
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import EtlSettings
 from triptych.etl.wiring import Etl, wire
 from triptych.lake.lake import Lake
 
 ROOT = Path(__file__).parents[3]
+
+SAIL = """
+import sys
+from pysail.spark import SparkConnectServer
+server = SparkConnectServer()
+server.start()
+print("sc://%s:%d" % server.listening_address, flush=True)
+sys.stdin.read()
+"""
+
+
+@dataclass(frozen=True)
+class SailServer:
+    """A Spark Connect server in a process of its own, without Java."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+
+@contextmanager
+def sail() -> Iterator[SailServer]:
+    """A Sail server on a free port of the loopback."""
+    command = [sys.executable, "-c", SAIL]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield SailServer(process.stdout.readline().strip(), process)
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def mortal_spark() -> Iterator[SailServer]:
+    """A Spark Connect server that the test may kill."""
+    with sail() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def spark_url() -> Iterator[str]:
+    """The Spark Connect server that `TRIPTYCH_TEST_SPARK_URL` names; one of Sail if none is."""
+    if url := os.environ.get("TRIPTYCH_TEST_SPARK_URL"):
+        yield url
+        return
+    with sail() as server:
+        yield server.url
+
+
+@pytest.fixture(params=["duckdb", "spark"])
+def factory(request: pytest.FixtureRequest) -> EngineFactory:
+    """Every engine's configuration."""
+    if request.param == "duckdb":
+        return DuckDb()
+    return Spark.model_validate({"url": request.getfixturevalue("spark_url")})
+
+
+@pytest.fixture
+def engine(factory: EngineFactory) -> Iterator[Engine]:
+    """Every engine."""
+    with factory.open() as opened:
+        yield opened
 
 
 @pytest.fixture

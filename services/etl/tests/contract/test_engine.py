@@ -1,6 +1,5 @@
 """What every engine promises, whichever it is."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -16,20 +15,6 @@ from triptych.core.errors import Kind, TriptychError
 from triptych.etl.application.ports import Batches, Engine, EngineFactory, Format, QueryFailed, Scan
 from triptych.etl.domain.expressions import DIALECT
 from triptych.etl.domain.relation import Relation
-from triptych.etl.infrastructure.engines.duckdb import DuckDb
-
-ENGINES: dict[str, EngineFactory] = {"duckdb": DuckDb()}
-
-
-@pytest.fixture(params=ENGINES)
-def factory(request: pytest.FixtureRequest) -> EngineFactory:
-    return ENGINES[request.param]
-
-
-@pytest.fixture
-def engine(factory: EngineFactory) -> Iterator[Engine]:
-    with factory.open() as opened:
-        yield opened
 
 
 def query(sql: str) -> exp.Select:

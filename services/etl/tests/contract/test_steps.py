@@ -1,6 +1,5 @@
 """What each transform and each check does to rows, on every engine."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,23 +9,15 @@ import pytest
 from pydantic import BaseModel
 
 from triptych.etl.application.execution import ChecksFailed, Warned
-from triptych.etl.application.ports import Engine, EngineFactory, QueryFailed
+from triptych.etl.application.ports import Engine, QueryFailed
 from triptych.etl.domain.checks import rows as row_checks
 from triptych.etl.domain.checks import tables as table_checks
 from triptych.etl.domain.plugins import Severity
 from triptych.etl.domain.transforms import columns, relations, rows
 from triptych.etl.domain.transforms.sql import SqlSelect
-from triptych.etl.infrastructure.engines.duckdb import DuckDb
 from triptych.etl.testing.steps import Outcome, run_steps
 
-ENGINES: dict[str, EngineFactory] = {"duckdb": DuckDb()}
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    with ENGINES[request.param].open() as opened:
-        yield opened
 
 
 def transformed(

@@ -55,10 +55,15 @@ def hidden(secret: str) -> exp.Literal:
     return literal
 
 
+def is_hidden(node: exp.Expr) -> bool:
+    """Whether a part of a query is a secret."""
+    return bool(node.meta.get(_HIDDEN))
+
+
 def show(query: exp.Expr, dialect: str, *, pretty: bool = False) -> str:
     """The text of a query for a person, without the secrets in it."""
 
     def hide(node: exp.Expr) -> exp.Expr:
-        return exp.Literal.string("***") if node.meta.get(_HIDDEN) else node
+        return exp.Literal.string("***") if is_hidden(node) else node
 
     return query.transform(hide).sql(dialect, pretty=pretty)
