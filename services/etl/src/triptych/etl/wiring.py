@@ -1,5 +1,6 @@
 """Put the service together, by hand."""
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -178,7 +179,9 @@ def engine_of(settings: EtlSettings, plugins: Plugins) -> EngineFactory:
     if name not in (known := plugins.names(ENGINE.group)):
         raise WrongConfiguration(f"TRIPTYCH_ENGINE: no engine {name!r}: {nearest(name, known)}")
     try:
-        chosen = plugins.load(ENGINE.group, name).model_validate(settings.engine[name])
+        chosen = plugins.load(ENGINE.group, name).model_validate(
+            settings.engine[name], context={"environment": os.environ}
+        )
     except ValidationError as error:
         problems = (
             f"{'__'.join(('TRIPTYCH_ENGINE', name, *map(str, p['loc']))).upper()}: {p['msg'].lower()}"

@@ -21,8 +21,8 @@ from triptych.etl.application.ports import Batches, Format, QueryFailed, Rows, S
 from triptych.etl.domain.relation import ROW, Relation
 from triptych.etl.domain.secrets import Hidden
 from triptych.etl.infrastructure.arrow import relation
-from triptych.etl.infrastructure.engines.duckdb import DuckDb
-from triptych.etl.infrastructure.engines.spark_sql import Statement, statement
+from triptych.etl.infrastructure.engines.duckdb import DuckDb, DuckDbEngine
+from triptych.etl.infrastructure.engines.spark_sql import statement
 from triptych.lake.change import DataFile
 from triptych.lake.errors import LakeAway
 
@@ -78,10 +78,13 @@ class Spark(Part):
             raise NoSparkClient("pyspark-client is missing")
         session = _connect(self.url.get_secret_value())
         try:
-            with tempfile.TemporaryDirectory(
-                prefix="etl-", dir=self.scratch, ignore_cleanup_errors=True
-            ) as scratch:
-                yield SparkEngine(session, Path(scratch))
+            with (
+                DuckDb().open() as empty,
+                tempfile.TemporaryDirectory(
+                    prefix="etl-", dir=self.scratch, ignore_cleanup_errors=True
+                ) as scratch,
+            ):
+                yield SparkEngine(session, Path(scratch), empty)
         finally:
             with suppress(Exception):  # a server that is gone has nothing to release
                 session.stop()
@@ -105,9 +108,11 @@ def _connect(url: str) -> "SparkSession":
 class SparkEngine:
     """One session of a Spark Connect server, for one run. For one thread."""
 
-    def __init__(self, session: "SparkSession", scratch: Path) -> None:
+    def __init__(self, session: "SparkSession", scratch: Path, empty: DuckDbEngine) -> None:
         self._session = session
         self._scratch = scratch
+        self._empty = empty
+        """The same relations without rows: they tell of which types DuckDB's results are."""
         self._views: dict[str, str] = {}
         """What the session calls each relation, whose own name may be any text."""
 
@@ -218,8 +223,25 @@ class SparkEngine:
         return self._session.read.schema(rows.schema).parquet(folder)
 
     def _ask(self, query: exp.Query) -> "DataFrame":
-        asked: Statement = statement(query, self._views)
-        return self._session.sql(asked.sql, dict(asked.secrets))
+        """What a query gives, of the types that it has on DuckDB: a table keeps them."""
+        from pyspark.sql.connect import functions as f  # noqa: PLC0415
+        from pyspark.sql.pandas.types import from_arrow_schema  # noqa: PLC0415
+
+        asked = statement(query, self._views)
+        found = self._session.sql(asked.sql, dict(asked.secrets))
+        nothing = exp.select("*").from_(query.copy().subquery("made")).limit(0)
+        try:
+            wanted = self._empty.stream(nothing, "types").schema
+        except QueryFailed:  # it is for Spark alone
+            return found
+        there = _schema(found)
+        if there == wanted or there.names != wanted.names or len(set(there.names)) < len(there):
+            return found
+        columns = [
+            f.col(_quoted(field.name)).cast(field.dataType).alias(field.name)
+            for field in from_arrow_schema(wanted)
+        ]
+        return found.select(*columns)
 
     def _checked(self, query: exp.Query, label: str) -> "DataFrame":
         found = self._ask(query)
@@ -234,7 +256,9 @@ class SparkEngine:
         view = f"relation_{uuid.uuid4().hex}"
         rows.createTempView(view)
         self._views[name] = view
-        return relation(name, _schema(rows))
+        schema = _schema(rows)
+        self._empty.attach(name, Batches(schema, []), name)
+        return relation(name, schema)
 
 
 def _text(scan: Scan, label: str) -> Batches:
@@ -274,7 +298,10 @@ def _reporting(label: str) -> Iterator[None]:
     from pyspark.sql.connect.client.retries import RetryException  # noqa: PLC0415
 
     try:
-        yield
+        with warnings.catch_warnings():
+            # The error says it, too.
+            warnings.filterwarnings("ignore", r"\[RETRIES_EXCEEDED\]", UserWarning)
+            yield
     except (PySparkException, RetryException, pa.ArrowException) as error:
         told = f"{label}: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
         away = isinstance(error, RetryException)

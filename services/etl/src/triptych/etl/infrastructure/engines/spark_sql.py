@@ -22,7 +22,6 @@ _WRITTEN: Final[Mapping[exp.DType, str]] = {
     exp.DType.TIMESTAMPTZ: _DAY,
 }
 """How text is written that both take for a value: Spark takes `2030` for a date, and `1d` for 1."""
-_DONE: Final = "done"
 _TEXTS: Final = (exp.DType.TEXT, exp.DType.VARCHAR)
 _INTEGERS: Final = (exp.DType.INT, exp.DType.BIGINT)
 _WHOLE: Final = exp.DataType.build("decimal(38, 0)")
@@ -46,7 +45,11 @@ def statement(query: exp.Query, views: Mapping[str, str]) -> Statement:
         name = f"secret_{len(secrets)}"
         secrets[name] = literal.name
         literal.replace(exp.Placeholder(this=name))
-    return Statement(tree.transform(_rewritten, copy=False).sql("spark"), secrets)
+    # From the leaves up: what is wrapped has been rewritten.
+    for node in reversed(list(tree.walk())):
+        if (new := _rewritten(node)) is not node:
+            node.replace(new)
+    return Statement(tree.sql("spark"), secrets)
 
 
 def _rename_tables(tree: exp.Expr, views: Mapping[str, str]) -> None:
@@ -121,10 +124,14 @@ def _member(name: str, value: exp.Expr) -> exp.Expr:
         "substring", alone, exp.Literal.number(6), _call("length", alone.copy()) - exp.convert(6)
     )
     time = _call("concat", exp.Literal.string('"'), _plain_text(value), exp.Literal.string('+00"'))
+    decimal = exp.Like(
+        this=_call("typeof", value.copy()), expression=exp.Literal.string("decimal%")
+    )
     told = (
         exp.case()
         .when(value.copy().is_(exp.null()), exp.Literal.string("null"))
         .when(_is_time(value), time)
+        .when(decimal, _plain_text(value))
         .else_(plain)
     )
     return _call("concat", key, told)
@@ -141,31 +148,29 @@ def _as_text(value: exp.Expr) -> exp.Expr:
 
 
 def _plain_text(value: exp.Expr) -> exp.Expr:
-    return _done(exp.Cast(this=value.copy(), to=exp.DataType.build("text")))
+    return _kept(exp.Cast(this=value.copy(), to=exp.DataType.build("text")))
 
 
 def _quotient(node: exp.Div) -> exp.Expr:
     """A double, as in DuckDB: by zero it is infinite, where Spark fails."""
-    if node.meta.get(_DONE):
-        return node
     double = exp.DataType.build("double")
     dividend, divisor = (
-        _done(exp.Cast(this=part, to=double.copy())) for part in (node.this, node.expression)
+        _kept(exp.Cast(this=part, to=double.copy())) for part in (node.this, node.expression)
     )
-    infinite = _done(exp.Cast(this=exp.Literal.string("Infinity"), to=double.copy()))
+    infinite = _kept(exp.Cast(this=exp.Literal.string("Infinity"), to=double.copy()))
     nonzero = exp.Nullif(this=divisor.copy(), expression=exp.Literal.number(0))
     plain = exp.Div(this=dividend.copy(), expression=nonzero)
-    plain.meta[_DONE] = True
     by_zero = exp.Mul(this=dividend, expression=infinite)
     return exp.Paren(this=exp.case().when(divisor.eq(0), by_zero).else_(plain))
 
 
 def _cast(node: exp.Cast) -> exp.Expr:
     kind = node.to.this
-    if node.meta.get(_DONE) or isinstance(node.this, exp.Null):
+    if isinstance(node.this, exp.Null):
         return node
-    if kind in _TEXTS:
-        return node if isinstance(node.this, exp.Literal) else _as_text(node.this)
+    if kind in _TEXTS:  # what a function made is text already, such as JSON
+        made = isinstance(node.this, exp.Literal | exp.Anonymous)
+        return node if made else _as_text(node.this)
     if kind in _INTEGERS:
         return _whole_number(node)
     if isinstance(node, exp.TryCast):
@@ -175,22 +180,21 @@ def _cast(node: exp.Cast) -> exp.Expr:
 
 def _try_cast(node: exp.TryCast, pattern: str | None) -> exp.Expr:
     if pattern is None:
-        return _done(node)
+        return _kept(node)
     written = exp.RegexpLike(
         this=_plain_text(node.this), expression=exp.Literal.string(pattern.replace("$", r"\z"))
     )
-    return exp.Paren(this=exp.case().when(written, _done(node.copy())))
+    return exp.Paren(this=exp.case().when(written, _kept(node.copy())))
 
 
 def _whole_number(node: exp.Cast) -> exp.Expr:
     """Spark makes no whole number of '3.0', and cuts 2.5 where DuckDB rounds it."""
-    rounded = _done(type(node)(this=node.this, to=_WHOLE.copy()))
-    return _done(type(node)(this=rounded, to=node.to))
+    rounded = _kept(type(node)(this=node.this, to=_WHOLE.copy()))
+    return _kept(type(node)(this=rounded, to=node.to))
 
 
-def _done(cast: exp.Cast) -> exp.Cast:
-    """A cast that is what it has to be."""
-    cast.meta[_DONE] = True
+def _kept(cast: exp.Cast) -> exp.Cast:
+    """A cast that sqlglot leaves as it is."""
     if isinstance(cast, exp.TryCast):
         cast.set("safe", True)  # noqa: FBT003  # or sqlglot makes a plain cast of it
     return cast
