@@ -26,6 +26,9 @@ from triptych.etl.wiring import Etl, wire
 from triptych.lake.lake import Lake
 
 ROOT = Path(__file__).parents[3]
+# pyspark takes a worker of xdist, whose main module is no file, for a run of its own doctests.
+if not hasattr(sys.modules["__main__"], "__file__"):
+    sys.modules["__main__"].__file__ = __file__
 
 SAIL = """
 import sys

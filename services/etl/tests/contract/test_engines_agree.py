@@ -48,7 +48,8 @@ VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
         st.sampled_from([Decimal(10**34 - 1), Decimal("-0.0001"), Decimal(0)]),
         st.decimals(-100, 100, places=4),
     ),
-    "ratio": st.sampled_from([0.0, -0.0, 1.5, 5e-324, 1.7e308]),
+    # Sail makes decimals of doubles that are compared with one, and there is no room for 1e300.
+    "ratio": st.sampled_from([0.0, -0.0, 1.5, 5e-324, 1e12]),
     "odd": st.sampled_from([0.0, -0.0, float("nan"), float("inf"), float("-inf")]),
     "name": TEXTS,
     "at": st.one_of(
@@ -156,14 +157,18 @@ class Case:
         given: dict[str, Any] = {self.group: [plugin], "inputs": {"others": OTHERS}}
         if hasattr(model, "demands") and self.group == "checks":
             given["severity"] = Severity.WARN
+        if "odd" not in str(self.configuration):
+            # DuckDB writes infinity into the JSON of a row that is set aside, which is none then.
+            rows = rows.drop_columns(["odd"])
         try:
             done = run_steps(engine, rows, **given)
         except ChecksFailed as error:
             return str(error)
+        rows_out = [told(row) for row in done.rows]
         aside = [(row.reasons, told(row.original)) for row in done.quarantined]
         return (
             dict(done.types),
-            sorted(map(told, done.rows)),
+            sorted(rows_out),
             sorted(aside),
             done.tally,
             done.warnings,

@@ -1,5 +1,6 @@
 """The `triptych` command."""
 
+import os
 from enum import StrEnum, auto
 from typing import Annotated
 
@@ -15,6 +16,7 @@ from triptych.tools.bench.cli import cli as bench
 from triptych.tools.chaos.cli import cli as chaos
 from triptych.tools.demo import demo as run_demo
 from triptych.tools.repository import install_everything, show, tool
+from triptych.tools.spark import SPARK_TESTS, spark_server
 
 cli = typer.Typer(
     name="triptych",
@@ -57,12 +59,18 @@ def run_tests(
     context: typer.Context,
     fast: Annotated[bool, typer.Option("--fast", help="Leave out the slow tests.")] = False,
     coverage: Annotated[bool, typer.Option("--coverage", help="Measure coverage.")] = False,
+    spark: Annotated[bool, typer.Option("--spark", help="Test the engines on real Spark.")] = False,
 ) -> None:
     """Run the tests, in parallel: all of them, or those in the paths that follow.
 
     Whatever else follows goes to pytest: ./triptych test services/etl -k quarantine
     """
     install_everything()
+    if spark:
+        with spark_server() as url:
+            os.environ["TRIPTYCH_TEST_SPARK_URL"] = url
+            options = ["-n", "0", "--timeout", "600", "-k", "spark", *context.args]
+            raise typer.Exit(0 if show([tool("pytest"), *SPARK_TESTS, *options]) else 1)
     chosen = [*(["-m", "not slow"] if fast else []), *(["--cov"] if coverage else [])]
     passed = show([tool("pytest"), "-n", "auto", *chosen, *context.args])
     raise typer.Exit(0 if passed else 1)
