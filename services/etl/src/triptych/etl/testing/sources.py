@@ -20,12 +20,23 @@ class Remembered:
     """A memory that lasts as long as a test."""
 
     def __init__(self) -> None:
-        self._states: list[object] = [None]
+        self._states: dict[int, object] = {0: None}
+        self._newest = 0
 
     def remember(self, state: object) -> int:
         """See `Memory.remember`."""
-        self._states.append(state)
-        return len(self._states) - 1
+        self._newest += 1
+        self._states[self._newest] = state
+        return self._newest
+
+    def newest(self) -> int:
+        """See `Memory.newest`."""
+        return self._newest
+
+    def forget(self, until: int) -> None:
+        """See `Memory.forget`."""
+        for position in range(1, until + 1):
+            self._states.pop(position, None)
 
     def recall(self, position: int) -> object:
         """See `Memory.recall`."""
