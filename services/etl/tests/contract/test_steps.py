@@ -197,6 +197,19 @@ def test_explode_makes_a_row_of_each_item(engine: Engine) -> None:
     assert (found.tally.read, found.tally.regrained, found.tally.written) == (3, -1, 2)
 
 
+def test_what_is_no_array_cannot_be_exploded_and_is_set_aside(engine: Engine) -> None:
+    found = transformed(
+        engine,
+        rows.Explode,
+        {"column": "tags", "into": "tag"},
+        {"id": [1, 2, 3, 4], "tags": ['["a"]', "", "{}", "[1"]},
+    )
+
+    assert found.rows == [{"id": 1, "tag": "a"}]
+    assert faults(found) == ["tags is no JSON array"] * 3
+    assert (found.tally.quarantined, found.tally.regrained) == (3, 0)
+
+
 PRODUCTS = {"id": ["p1", "p2"], "name": ["Pen", "Ink"]}
 JOIN = {"input": "products", "on": {"product": "id"}, "columns": {"name": "product_name"}}
 

@@ -390,7 +390,9 @@ def test_rows_that_a_slower_run_put_into_the_quarantine_meanwhile_are_not_put_th
         quarantine.commit(Change((), pa.schema([("position", pa.int64())])), [progress])
 
     with pytest.raises(ConcurrentCommit):
-        Run(world.resources, DuckDb(), History(world.runs))(world.pipeline, Watcher(reading=meanwhile))
+        Run(world.resources, DuckDb(), History(world.runs))(
+            world.pipeline, Watcher(reading=meanwhile)
+        )
 
     assert world.rows("numbers_quarantine") == []
 

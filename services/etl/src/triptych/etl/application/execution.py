@@ -153,6 +153,9 @@ class Execution:
         with saying(step.label):
             query = transform.apply(before.rows, self.inputs)
             rules = self._rules_of(transform, before.rows)
+        if rules and transform.effect is Effect.REGRAINS:  # of rows that it makes, none is to blame
+            before = self._judge(step, judged(before.rows, rules), before)
+            query, rules = transform.apply(before.rows, self.inputs), []
         if rules and isinstance(query, exp.Select):
             return self._judge(step, judged(before.rows, rules, query), before)
         lazy = transform.effect is Effect.FILTERS and before.rows.name in self._columnar

@@ -107,9 +107,18 @@ class MemberColumns:
 
 def is_object(document: str) -> exp.Expr:
     """Whether the text in a column is a JSON object."""
+    return _is_json(document, "{")
+
+
+def is_array(document: str) -> exp.Expr:
+    """Whether the text in a column is a JSON array."""
+    return _is_json(document, "[")
+
+
+def _is_json(document: str, beginning: str) -> exp.Expr:
     valid = exp.Anonymous(this="json_valid", expressions=[column(document)])
     text = exp.Trim(this=column(document), position="LEADING")
-    return exp.and_(valid, exp.StartsWith(this=text, expression=exp.Literal.string("{")))
+    return exp.and_(valid, exp.StartsWith(this=text, expression=exp.Literal.string(beginning)))
 
 
 def _differ_in_case(one: list[str], other: list[str]) -> bool:

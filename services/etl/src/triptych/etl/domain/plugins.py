@@ -72,7 +72,8 @@ class RowCheck(Protocol):
     """Rules that each row has to keep.
 
     A transform that keeps the number of rows may have some, too, over the columns that its query
-    is computed from: the rows that break them are set aside.
+    is computed from; so may one that changes what a row is, over the rows that it is given. The rows
+    that break them are set aside.
     """
 
     def rules(self, relation: Relation, inputs: Inputs) -> Iterator[Rule]:

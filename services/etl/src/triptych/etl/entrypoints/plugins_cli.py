@@ -4,7 +4,7 @@ import json
 from typing import Annotated, Any
 
 import typer
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from triptych.core.documents import nearest
 from triptych.core.errors import Kind, TriptychError
@@ -56,7 +56,7 @@ def show(name: Annotated[str, typer.Argument(help="The plugin's name.")]) -> Non
         ]
         if rows:
             table(("field", "type", "default", "meaning"), rows)
-        typer.echo(f"\n{_example(name, schema)}\n")
+        typer.echo(f"\n{_yaml(name, example(model))}\n")
 
 
 def schema() -> None:
@@ -91,11 +91,44 @@ def _default(name: str, part: dict[str, Any], schema: dict[str, Any]) -> str:
     return json.dumps(part["default"]) if part.get("default") not in (None, [], {}) else ""
 
 
-def _example(name: str, schema: dict[str, Any]) -> str:
-    """What a pipeline says, with the examples that the fields have."""
-    fields = {
-        field: part["examples"][0]
-        for field, part in schema.get("properties", {}).items()
-        if part.get("examples")
+def example(model: type[BaseModel]) -> dict[str, Any]:
+    """A configuration that is valid: the examples of what is needed, and of no more than that."""
+    examples = {
+        field.alias or name: field.examples[0]
+        for name, field in model.model_fields.items()
+        if field.examples
     }
-    return f"{name}: {json.dumps(fields, ensure_ascii=False)}"
+    needed = [f.alias or n for n, f in model.model_fields.items() if f.is_required()]
+    chosen = {name: examples[name] for name in needed if name in examples}
+    for name, value in examples.items():
+        if _valid(model, chosen):
+            break
+        chosen.setdefault(name, value)
+    return chosen
+
+
+def _valid(model: type[BaseModel], configuration: dict[str, Any]) -> bool:
+    try:
+        model.model_validate(configuration, context={"environment": _Anything()})
+    except ValidationError:
+        return False
+    return True
+
+
+class _Anything(dict[str, str]):
+    """An environment in which every variable is set: an example names some."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def __missing__(self, name: str) -> str:
+        return name
+
+
+def _yaml(name: str, configuration: dict[str, Any]) -> str:
+    """As a pipeline says it: values are JSON, which YAML is a superset of."""
+    lines = [
+        f"  {field}: {json.dumps(value, ensure_ascii=False)}"
+        for field, value in configuration.items()
+    ]
+    return "\n".join([f"{name}:", *lines]) if lines else f"{name}: {{}}"

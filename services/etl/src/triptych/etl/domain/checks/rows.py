@@ -34,9 +34,9 @@ class NotNull(Part):
 class Range(Part):
     """A column lies between two numbers, both included; a missing value does, too."""
 
-    column: str
-    min: Decimal | None = None
-    max: Decimal | None = None
+    column: str = Field(examples=["quantity"])
+    min: Decimal | None = Field(default=None, examples=[1])
+    max: Decimal | None = Field(default=None, examples=[1000])
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> Self:
@@ -61,7 +61,7 @@ _SHOWN: Final = 5  # of the values that are accepted
 class Accepted(Part):
     """A column has one of some values; a missing value is accepted, too."""
 
-    column: str
+    column: str = Field(examples=["payment"])
     values: tuple[str, ...] = Field(min_length=1, examples=[["card", "cash"]])
 
     def rules(self, relation: Relation, inputs: Inputs) -> Iterator[Rule]:
@@ -84,7 +84,7 @@ def _pattern(value: str) -> str:
 class Matches(Part):
     """All of a column's text matches a regular expression; a missing value does, too."""
 
-    column: str
+    column: str = Field(examples=["invoice"])
     pattern: Annotated[str, AfterValidator(_pattern)] = Field(examples=["C?[0-9]{6}"])
 
     def rules(self, relation: Relation, inputs: Inputs) -> Iterator[Rule]:

@@ -16,8 +16,8 @@ from triptych.etl.domain.types import TypeName
 class RowCount(Part):
     """A run has so many rows."""
 
-    min: int | None = Field(default=None, ge=0)
-    max: int | None = Field(default=None, ge=0)
+    min: int | None = Field(default=None, ge=0, examples=[1])
+    max: int | None = Field(default=None, ge=0, examples=[1_000_000])
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> Self:
@@ -60,7 +60,7 @@ class Freshness(Part):
 class Schema(Part):
     """The rows have these columns, of these types, and no others."""
 
-    columns: dict[str, TypeName] = Field(min_length=1)
+    columns: dict[str, TypeName] = Field(min_length=1, examples=[{"invoice": "text"}])
 
     def demands(self, relation: Relation, inputs: Inputs) -> Iterator[Demand]:
         """See `TableCheck.demands`."""

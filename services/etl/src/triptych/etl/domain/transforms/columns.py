@@ -120,7 +120,9 @@ class Flatten(Part):
 
     effect: ClassVar = Effect.KEEPS
 
-    column: str = Field(description="The column that holds the objects, as text.")
+    column: str = Field(
+        description="The column that holds the objects, as text.", examples=["customer"]
+    )
     columns: Members = Field(
         min_length=1,
         description="The new columns: name and type.",

@@ -1,5 +1,6 @@
 """Transforms that leave rows out, or make several of one."""
 
+from collections.abc import Iterator
 from enum import StrEnum, auto
 from typing import ClassVar
 
@@ -8,7 +9,8 @@ from sqlglot import exp
 
 from triptych.core.documents import Part
 from triptych.etl.domain.expressions import Sql
-from triptych.etl.domain.plugins import Effect
+from triptych.etl.domain.members import is_array
+from triptych.etl.domain.plugins import Effect, Rule
 from triptych.etl.domain.relation import ROW, Inputs, Relation, column, named
 from triptych.etl.domain.types import ColumnName
 
@@ -75,8 +77,18 @@ class Explode(Part):
 
     effect: ClassVar = Effect.REGRAINS
 
-    column: str = Field(description="The column that holds the arrays, as text.")
-    into: ColumnName = Field(description="The new column: an item's text, or its JSON.")
+    column: str = Field(
+        description="The column that holds the arrays, as text.", examples=["lines"]
+    )
+    into: ColumnName = Field(
+        description="The new column: an item's text, or its JSON.", examples=["line"]
+    )
+
+    def rules(self, relation: Relation, inputs: Inputs) -> Iterator[Rule]:
+        """See `RowCheck.rules`."""
+        relation.check_has([self.column])
+        holds = exp.Paren(this=column(self.column).is_(exp.null()).or_(is_array(self.column)))
+        yield Rule(f"{self.column} is no JSON array", holds)
 
     def apply(self, relation: Relation, inputs: Inputs) -> exp.Select:
         """See `Transform.apply`."""
