@@ -141,7 +141,7 @@ def test_etl_has_goals_beside_others_and_for_doing_nothing() -> None:
         etl_measure.Row(etl_measure.NOTHING_NEW, "triptych", 0.5),
     ]
 
-    assert [reached for _, reached in etl_report.verdicts(rows)] == [True, False, True]
+    assert [reached for _, reached in etl_report.verdicts(rows)] == [True, True, False, False, True]
     with (out := Console(width=120)).capture() as said:
         etl_report.show(out, rows)
     assert "20.00 x as fast" in said.get()

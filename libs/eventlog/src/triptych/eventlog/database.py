@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-import psycopg
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from triptych.core.errors import Kind, TriptychError
+
+if TYPE_CHECKING:
+    import psycopg
 
 LOCK_SECONDS: Final = 10
 STATEMENT_SECONDS: Final = 30
@@ -157,12 +159,20 @@ _LIMITS: Final = "54"  # a value is too large for an index or a column
 
 def _foreseen(error: DBAPIError) -> TriptychError:
     cause = error.orig
+    if isinstance(cause, sqlite3.Error):
+        return _foreseen_sqlite(error, cause)
+    import psycopg  # noqa: PLC0415  # slow to import, and SQLite needs none of it
+
     if isinstance(cause, psycopg.Error):
         state = cause.sqlstate or ("08000" if isinstance(cause, psycopg.OperationalError) else "")
         if isinstance(error, DataError | IntegrityError) or state.startswith(_LIMITS):
             return Unstorable(_first_line(cause))
         passing = state.startswith(_PASSING)
         return (DatabaseInterrupted if passing else DatabaseAway)(_first_line(cause))
+    return DatabaseAway(str(cause))
+
+
+def _foreseen_sqlite(error: DBAPIError, cause: sqlite3.Error) -> TriptychError:
     if isinstance(error, DataError | IntegrityError):
         return Unstorable(str(cause))
     busy = isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode in _SQLITE_BUSY
@@ -172,7 +182,7 @@ def _foreseen(error: DBAPIError) -> TriptychError:
 _SQLITE_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
-def _first_line(error: psycopg.Error) -> str:
+def _first_line(error: "psycopg.Error") -> str:
     """What the server says, without the values that it adds in the lines that follow."""
     return error.diag.message_primary or str(error).partition("\n")[0]
 
@@ -246,6 +256,6 @@ _SESSION: Final = f"""
 """
 
 
-def _configure_postgresql(connection: psycopg.Connection[tuple[object, ...]], _: object) -> None:
+def _configure_postgresql(connection: "psycopg.Connection[tuple[object, ...]]", _: object) -> None:
     connection.execute(_SESSION)
     connection.commit()

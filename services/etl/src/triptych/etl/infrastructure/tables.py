@@ -18,9 +18,10 @@ memories = sa.Table(
     sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), primary_key=True),
     sa.Column("pipeline", sa.Text, nullable=False),
     sa.Column("state", sa.JSON, nullable=False),
+    sa.Index("ix_etl_memories_pipeline", "pipeline", "position"),
     sqlite_autoincrement=True,
 )
-"""How far sources have come, where a number alone does not say it. Nothing in it ever changes."""
+"""How far sources have come, where a number alone does not say it. No row changes; those that nobody asks for any more go."""
 
 runs = sa.Table(
     "etl_runs",

@@ -1,4 +1,4 @@
-"""Whose turn it is, and what all servers sign alike."""
+"""Whose turn it is, what all servers sign alike, and an index to what was remembered last."""
 
 import secrets
 
@@ -11,6 +11,7 @@ down_revision = "0001"
 
 def upgrade() -> None:
     """Add what several servers need in order to share the work."""
+    op.create_index("ix_etl_memories_pipeline", "etl_memories", ["pipeline", "position"])
     op.create_table(
         "etl_turns",
         sa.Column("pipeline", sa.Text, primary_key=True),
