@@ -11,7 +11,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = [*sorted(path.parent for path in ROOT.glob("*/*/pyproject.toml")), ROOT / "tools"]
+PACKAGES = [
+    *sorted(
+        path.parent
+        for room in ("libs", "services")
+        for path in ROOT.glob(f"{room}/*/pyproject.toml")
+    ),
+    ROOT / "tools",
+]
 
 each_package = pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
 

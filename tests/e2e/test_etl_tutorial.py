@@ -1,10 +1,11 @@
 """What etl's README shows a newcomer happens just so, in an empty folder."""
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+
+from triptych.testing.processes import environment
 
 README = Path(__file__).resolve().parents[2] / "services" / "etl" / "README.md"
 ALIAS = "alias etl='uv run --frozen --package triptych-etl etl'"
@@ -23,7 +24,7 @@ def test_the_tutorial_prints_what_it_says(tmp_path: Path) -> None:
     result = subprocess.run(
         ["sh", "-euc", script],
         cwd=tmp_path,
-        env={"PATH": os.environ["PATH"]},
+        env=environment({}),
         capture_output=True,
         text=True,
         check=False,
