@@ -14,6 +14,7 @@ import httpx2
 import pytest
 import stamina
 
+from triptych.core.documents import WrongDocument
 from triptych.core.errors import TriptychError
 from triptych.etl.application.ports import QueryFailed
 from triptych.etl.infrastructure.web import (
@@ -244,6 +245,14 @@ def test_credentials_are_sent_and_told_to_nobody(house: Any, api: Api) -> None:
     state = (house.folder / "etl.db").read_bytes()
     assert b"s3cret" not in state
     assert b"t0p" not in state
+
+
+@pytest.mark.parametrize(
+    "url", ["https://a.example/x?key=1", "https://me:pw@a.example/", "ftp://a.example/", "https://"]
+)
+def test_an_address_holds_nothing_that_belongs_elsewhere(house: Any, url: str) -> None:
+    with pytest.raises(WrongDocument):
+        house.pipeline(pipeline(Api(url, by_number)).replace(f"{url}/orders", url))
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

@@ -97,6 +97,8 @@ class Execution:
     """How many rows relations have, by their names."""
     _columnar: set[str] = field(default_factory=set)
     """The relations that nothing was left out of, whose rows are still in columnar files."""
+    _kept: set[str] = field(default_factory=set)
+    """The relations whose rows are computed and kept, and those that only project them."""
     _branch_name: str = MAIN
     _named: int = 0
 
@@ -220,7 +222,10 @@ class Execution:
         return Made(before.rows, before.tally, (*before.warnings, *warned))
 
     def _judge(self, step: Configured[object], query: exp.Select, before: Made) -> Made:
-        told = self._table(step, query)
+        # To judge rows that are kept already costs less than to keep them once more, row by row.
+        by_row = not query.args.get("joins") and query.find(exp.Window) is None
+        again = by_row and before.rows.name in self._kept
+        told = (self._view if again else self._table)(step, query)
         kept = self._view(step, faultless(told))
         good = self._count(kept, step)
         if bad := self._count(told, step) - good:
@@ -255,7 +260,9 @@ class Execution:
         return self._made(step, query, self.engine.view)
 
     def _table(self, step: Configured[object], query: exp.Query) -> Relation:
-        return self._made(step, query, self.engine.table)
+        made = self._made(step, query, self.engine.table)
+        self._kept.add(made.name)
+        return made
 
     def _made(
         self,
@@ -278,8 +285,9 @@ class Execution:
         """What is known of the rows of one relation is known of those of another."""
         if before.name in self._counts:
             self._counts[after.name] = self._counts[before.name]
-        if before.name in self._columnar:
-            self._columnar.add(after.name)
+        for known in (self._columnar, self._kept):
+            if before.name in known:
+                known.add(after.name)
 
     def _fetch(self, query: exp.Query, step: Configured[object]) -> list[tuple[Any, ...]]:
         found = self.engine.stream(query, step.label)

@@ -66,7 +66,11 @@ class Basic(Part):
 class HttpRows(Part):
     """Read the pages of a JSON API over HTTP: what is new, or all of them."""
 
-    url: FromEnvironment = Field(pattern=r"^https?://", examples=["https://api.example.com/orders"])
+    url: FromEnvironment = Field(
+        pattern=r"^https?://[^/?#@]+(/[^?#]*)?$",
+        description="Without parameters, users or passwords: they have fields of their own.",
+        examples=["https://api.example.com/orders"],
+    )
     records: str = Field(
         default="", pattern=_POINTER, description="Where in an answer the array of records is."
     )
