@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
 
 from triptych.core.config import WrongConfiguration
@@ -22,10 +21,8 @@ from triptych.etl.application.ports import EngineFactory, Memory, Resources
 from triptych.etl.application.recording import Record
 from triptych.etl.application.replay import Replay
 from triptych.etl.application.run import Run
-from triptych.etl.application.scheduler import Pace, Scheduler
 from triptych.etl.application.stopping import StoppableRun
 from triptych.etl.application.trial import Try
-from triptych.etl.infrastructure.measurements import Measurements
 from triptych.etl.infrastructure.memory import SqlMemory
 from triptych.etl.infrastructure.openlineage import telling
 from triptych.etl.infrastructure.pipelines import PipelineFiles
@@ -41,6 +38,11 @@ from triptych.eventlog.database import open_database
 from triptych.eventlog.log import SCHEMA, EventLogReader
 from triptych.eventlog.schema import check, migrate
 from triptych.lake.lake import Lake
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from triptych.etl.application.scheduler import Scheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,8 @@ class Serving:
 
     etl: Etl
     files: PipelineFiles
-    scheduler: Scheduler
-    registry: CollectorRegistry
+    scheduler: "Scheduler"
+    registry: "CollectorRegistry"
     cursor_secret: bytes
 
     def touch_events(self) -> None:
@@ -136,6 +138,12 @@ def wire_serving(settings: ScheduleSettings, etl: Etl, files: PipelineFiles) -> 
     Raises:
         DatabaseAway: the service's own database cannot be used.
     """
+    # What only a server needs is not imported for a command that is over in a second.
+    from prometheus_client import CollectorRegistry  # noqa: PLC0415
+
+    from triptych.etl.application.scheduler import Pace, Scheduler  # noqa: PLC0415
+    from triptych.etl.infrastructure.measurements import Measurements  # noqa: PLC0415
+
     registry = CollectorRegistry()
     threads = ThreadPoolExecutor(settings.workers, "run")
     pace = Pace(

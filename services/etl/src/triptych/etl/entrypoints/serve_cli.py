@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from triptych.core.errors import TriptychError
 from triptych.core.logging import configure_logging, get_logger
-from triptych.etl.application.scheduler import Scheduler
 from triptych.etl.entrypoints.opening import pipeline_at
 from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import EtlSettings
 from triptych.etl.wiring import migrated, wire, wire_serving
+
+if TYPE_CHECKING:
+    from triptych.etl.application.scheduler import Scheduler
 
 log = get_logger(__name__)
 
@@ -82,7 +84,7 @@ def reloading(files: PipelineFiles) -> Iterator[None]:
 
 
 @contextmanager
-def ticking(scheduler: Scheduler, draining: Callable[[], bool]) -> Iterator[None]:
+def ticking(scheduler: "Scheduler", draining: Callable[[], bool]) -> Iterator[None]:
     """Run what is due, as long as the block lasts; once it is draining, start nothing more."""
     ended = threading.Event()
     seconds = min(_TICK_SECONDS, scheduler.pace.look_every.total_seconds())

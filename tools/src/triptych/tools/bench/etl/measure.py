@@ -73,7 +73,8 @@ def measure(plan: Plan, step: Step) -> Iterator[Row]:
             step(f"{doing.name}: data")
             doing.make(Path(folder))
             for row in _compared(doing, plan, Path(folder), step):
-                yield replace(row, start=starts.get(row.side, 0))
+                start = starts.get(row.side, 0) if row.work == doing.name else 0
+                yield replace(row, start=start)
     yield from _bounded(plan, step)
 
 
