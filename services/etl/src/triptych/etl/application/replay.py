@@ -103,7 +103,7 @@ class Replay:
                 return []
             progress = Progress(writer, had, snapshot.version + 1)
             return self._replay(
-                pipeline, engine, _Aside(table, snapshot, stored, steps, below), left, progress
+                pipeline, engine, _Aside(table, snapshot, stored, steps, raw, below), left, progress
             )
 
     def _replay(
@@ -120,7 +120,7 @@ class Replay:
         ):
             inputs = attach_inputs(self.resources, engine, pipeline)
             execution = Execution(engine, pipeline, self.resources, inputs)
-            made = execution.run(aside.originals(engine, self._raw_schema(pipeline)))
+            made = execution.run(aside.originals(engine))
             staged: list[tuple[Report, Staged]] = []
             for name, sink in sinks.items():
                 output = sink.stage(Writing(self.resources, engine), made[name].rows, progress)
@@ -148,11 +148,14 @@ class _Aside:
     snapshot: Snapshot
     stored: Relation
     steps: Sequence[str]
+    raw: pa.Schema
+    """The columns of the rows as they were read."""
     branches: Set[str]
     """Those that the rows flow into: only there may they be at fault again."""
 
-    def originals(self, engine: Engine, schema: pa.Schema) -> Batches:
+    def originals(self, engine: Engine) -> Batches:
         """The rows as they were read."""
+        schema = self.raw
         query = exp.select(column("original")).from_(self.stored.table).where(self._chosen())
         found = engine.stream(query.order_by(column("original")), _LABEL)
         texts = [text for batch in found.batches for text in batch.column(0).to_pylist()]
