@@ -1,8 +1,9 @@
 """Whatever rows there are, every transform and every check does the same on every engine."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib.metadata import entry_points
 from typing import Any, Final
@@ -10,17 +11,17 @@ from typing import Any, Final
 import orjson
 import pyarrow as pa
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from triptych.etl.application.execution import ChecksFailed
-from triptych.etl.application.ports import Engine
+from triptych.etl.application.ports import Engine, QueryFailed
 from triptych.etl.domain.plugins import Severity
 from triptych.etl.infrastructure.engines.duckdb import DuckDb
 from triptych.etl.infrastructure.engines.spark import Spark
 from triptych.etl.testing.steps import run_steps
 
-EXAMPLES: Final = 3  # for each of the cases below, each of some queries
+EXAMPLES: Final = 8  # for each of the cases below, each of some queries
 TYPES: Final = {
     "n": pa.int64(),
     "price": pa.decimal128(38, 4),
@@ -48,30 +49,51 @@ VALUES: Final[dict[str, st.SearchStrategy[Any]]] = {
         st.sampled_from([Decimal(10**34 - 1), Decimal("-0.0001"), Decimal(0)]),
         st.decimals(-100, 100, places=4),
     ),
-    # Sail makes decimals of doubles that are compared with one, and there is no room for 1e300.
-    "ratio": st.sampled_from([0.0, -0.0, 1.5, 5e-324, 1e12]),
+    "ratio": st.one_of(
+        st.sampled_from([0.0, -0.0, 1.5, 5e-324, 1.7976931348623157e308]),
+        st.floats(allow_nan=False, allow_infinity=False),
+    ),
     "odd": st.sampled_from([0.0, -0.0, float("nan"), float("inf"), float("-inf")]),
     "name": TEXTS,
     "at": st.one_of(
-        st.sampled_from(
-            # Sail counts nanoseconds when it cuts times down: this is as far as they reach.
-            [datetime(1700, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, 0, 0, 0, 999999, tzinfo=UTC)]
-        ),
-        st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+        st.sampled_from([datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)]),
+        st.datetimes(timezones=st.just(UTC)),
     ),
     "day": st.one_of(st.sampled_from([date.min, date.max]), st.dates()),
     "yes": st.booleans(),
     "number": st.sampled_from(
         ["1", "-1", "2.5", "3.0", "1e3", " 7 ", "x", "", "99999999999", "2030-01-01", "true",
-         "2030", "2030-02-30", "1d", "1\n", "12345.678", "2030-01-01T09:30:00Z"]
+         "2030", "2030-02-30", "1d", "1\n", "12345.678", "2030-01-01T09:30:00Z", "2030/01/01",
+         "2030-1-2", "infinity", "-inf", "NaN", "1_000", "0x10", "+5", "1.", "٣", "TRUE", "yes"]
     ),
     "doc": st.one_of(DOCUMENTS, st.sampled_from(["{", "", "[]", "7", "null"])),
     "tags": st.lists(TEXTS, max_size=3).map(lambda tags: orjson.dumps(tags).decode()),
 }  # fmt: skip
-TABLES = st.lists(
-    st.fixed_dictionaries({name: st.none() | values for name, values in VALUES.items()}),
-    max_size=8,
-).map(lambda rows: pa.Table.from_pylist(rows, schema=pa.schema(TYPES)))
+SAIL_CANNOT: Final[dict[tuple[str, str], dict[str, st.SearchStrategy[Any]]]] = {
+    # It counts nanoseconds when it cuts times down: 1678 to 2262 is as far as they reach.
+    ("aggregate", "time"): {
+        "at": st.integers(-8_000_000_000, 9_000_000_000).map(
+            lambda seconds: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+        )
+    },
+    # It makes decimals of doubles that are compared with one, and there is no room for 1e300.
+    ("filter", "ratio"): {"ratio": st.sampled_from([0.0, -0.0, 1.5, 5e-324, 1e12])},
+    # It overflows in silence.
+    ("derive", "twice"): {"n": st.integers(-9, 9)},
+}
+"""By a plugin and what its configuration has in it: what is left out where Sail is at fault. Real
+Spark is spared nothing."""
+ON_SAIL: Final = "TRIPTYCH_TEST_SPARK_URL" not in os.environ
+
+
+def tables(**narrowed: st.SearchStrategy[Any]) -> st.SearchStrategy[pa.Table]:
+    """Tables of a few rows, with anything in them that a value can be."""
+    row = {name: st.none() | values for name, values in {**VALUES, **narrowed}.items()}
+    return st.lists(st.fixed_dictionaries(row), max_size=8).map(
+        lambda rows: pa.Table.from_pylist(rows, schema=pa.schema(TYPES))
+    )
+
+
 OTHERS = pa.table({"key": [0, 1, None], "label": ["zero", "one", "none"]})
 
 TRANSFORMS: Final[dict[str, list[dict[str, Any]]]] = {
@@ -98,6 +120,7 @@ TRANSFORMS: Final[dict[str, list[dict[str, Any]]]] = {
     "derive": [
         {"columns": {"half": "n / 2", "upside": "1 / n", "long": "length(name)"}},
         {"columns": {"low": "lower(name)", "first": "left(name, 1)", "both": "name || '!'"}},
+        {"columns": {"twice": "n * 2"}},
         {"columns": {"year": "extract(year from day)", "sure": "coalesce(yes, n > 1)"}},
         {"columns": {"bigger": "odd > cast(1 as double)", "same": "odd = odd", "kind": "case when n > 0 then 'p' else 'n' end"}},
     ],
@@ -147,6 +170,18 @@ class Case:
     def __str__(self) -> str:
         return self.name
 
+    def narrowed(self) -> dict[str, st.SearchStrategy[Any]]:
+        """What is not tried of the columns' values."""
+        if not ON_SAIL:
+            return {}
+        told = str(self.configuration)
+        return {
+            column: values
+            for (name, part), less in SAIL_CANNOT.items()
+            if name == self.name and part in told
+            for column, values in less.items()
+        }
+
     def outcome(self, engine: Engine, rows: pa.Table) -> object:
         """All that is to be the same."""
         [found] = entry_points(group=f"triptych.etl.{self.group}", name=self.name)
@@ -157,13 +192,12 @@ class Case:
         given: dict[str, Any] = {self.group: [plugin], "inputs": {"others": OTHERS}}
         if hasattr(model, "demands") and self.group == "checks":
             given["severity"] = Severity.WARN
-        if "odd" not in str(self.configuration):
-            # DuckDB writes infinity into the JSON of a row that is set aside, which is none then.
-            rows = rows.drop_columns(["odd"])
         try:
             done = run_steps(engine, rows, **given)
         except ChecksFailed as error:
             return str(error)
+        except QueryFailed:
+            return "cannot be computed"
         rows_out = [told(row) for row in done.rows]
         aside = [(row.reasons, told(row.original)) for row in done.quarantined]
         return (
@@ -178,6 +212,13 @@ class Case:
 def told(row: Any) -> str:
     """A row as text, in which any value is like itself: NaN is NaN, and zero has a sign."""
     return repr(row)
+
+
+def misread(rows: pa.Table) -> bool:
+    """Whether Sail makes one value of two: a file's statistics leave NaN out, and where all others
+    are alike, it takes them for the only ones."""
+    values = set(map(repr, rows["odd"].to_pylist())) - {"None"}
+    return "nan" in values and len(values) == 2
 
 
 CASES: Final = [
@@ -209,8 +250,9 @@ def test_no_plugin_of_the_service_is_left_out(group: str, cases: dict[str, Any])
 def test_engines_agree(spark: Engine, case: Case) -> None:
     # Without shrinking: hundreds of queries for each failure would take minutes.
     @settings(max_examples=EXAMPLES, phases=[Phase.explicit, Phase.generate])
-    @given(rows=TABLES)
+    @given(rows=tables(**case.narrowed()))
     def agree(rows: pa.Table) -> None:
+        assume(not (ON_SAIL and misread(rows)))
         with DuckDb().open() as duckdb:
             assert case.outcome(spark, rows) == case.outcome(duckdb, rows)
 

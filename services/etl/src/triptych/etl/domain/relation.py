@@ -95,10 +95,35 @@ def text(value: str) -> exp.Literal:
 
 
 def as_json(rows: Relation, alias: str) -> exp.Expr:
-    """Each row as text: a JSON object of its columns."""
+    """Each row as text: a JSON object of its columns (RFC 8259)."""
     members = [
-        exp.PropertyEQ(this=exp.to_identifier(name, quoted=True), expression=column(name, alias))
-        for name in rows.columns
+        exp.PropertyEQ(
+            this=exp.to_identifier(name, quoted=True),
+            expression=(
+                _number(column(name, alias)) if kind in ("double", "float") else column(name, alias)
+            ),
+        )
+        for name, kind in rows.types.items()
+        if name in rows.columns
     ]
-    document = exp.Anonymous(this="to_json", expressions=[exp.Struct(expressions=members)])
-    return exp.Cast(this=document, to=exp.DataType.build("text"))
+    return exp.Cast(this=to_json(exp.Struct(expressions=members)), to=exp.DataType.build("text"))
+
+
+def to_json(value: exp.Expr) -> exp.Expr:
+    """A value as JSON tells it."""
+    return exp.Anonymous(this="to_json", expressions=[value])
+
+
+def _number(value: exp.Expr) -> exp.Expr:
+    """A double in JSON, which has no infinity: it is text, as in Protocol Buffers' mapping."""
+    infinity, less = (
+        exp.Cast(this=text(name), to=exp.DataType.build("double"))
+        for name in ("Infinity", "-Infinity")
+    )
+    return (
+        exp.case()  # in the order of SQL, where NaN is the greatest
+        .when(exp.GT(this=value.copy(), expression=infinity), to_json(text("NaN")))
+        .when(exp.GTE(this=value.copy(), expression=infinity.copy()), to_json(text("Infinity")))
+        .when(exp.LTE(this=value.copy(), expression=less), to_json(text("-Infinity")))
+        .else_(to_json(value))
+    )

@@ -69,10 +69,25 @@ def readable_as(text: exp.Expr, kind: str) -> exp.Expr:
     return exp.Paren(this=exp.or_(text.is_(exp.null()), whole))
 
 
+_TIME_OF_DAY: Final = r"([01]?[0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?"
+_ZONE: Final = r" ?(Z|[+-][0-9]{2}(:?[0-9]{2})?)"
+
+
 def _plainly_written(kind: str) -> str | None:
-    """How a number is written so that the cast changes nothing of it: it would round 2.5 to 3."""
-    if kind in ("integer", "bigint"):
-        return "-?[0-9]+([.]0+)?"
+    """How a value is written so that every engine reads the same, and the cast changes nothing of
+    it: it would round 2.5 to 3, and takes `infinity` for a day."""
     if found := decimal(kind):
         return f"-?[0-9]+([.][0-9]{{0,{found[1]}}}0*)?"
-    return None
+    match kind:
+        case "integer" | "bigint":
+            return "-?[0-9]+([.]0+)?"
+        case "double":
+            return "[^_]*"
+        case "boolean":
+            return "[a-zA-Z0-9]*"
+        case "date":
+            return f"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}([ T]{_TIME_OF_DAY}({_ZONE})?)?"
+        case "timestamptz":  # more would cost more than the cast itself
+            return "[0-9]{4}-[0-9]{1,2}-[0-9].*"
+        case _:
+            return None

@@ -11,7 +11,7 @@ from triptych.core.documents import Part
 from triptych.etl.domain.expressions import Sql
 from triptych.etl.domain.members import MemberColumns, Members
 from triptych.etl.domain.plugins import Effect, Rule
-from triptych.etl.domain.relation import Inputs, Relation, column, named
+from triptych.etl.domain.relation import Inputs, Relation, column, named, text
 from triptych.etl.domain.secrets import Secret, hidden
 from triptych.etl.domain.types import (
     ColumnName,
@@ -95,7 +95,7 @@ class Cast(Part):
         relation.check_has(self.columns)
         if self.on_error is OnError.QUARANTINE:
             for name, kind in self.columns.items():
-                yield Rule(f"{name} is no {kind}", readable_as(_as_text(name), kind))
+                yield Rule(_fault(name, kind), readable_as(_as_text(name), kind))
 
     def apply(self, relation: Relation, inputs: Inputs) -> exp.Select:
         """See `Transform.apply`."""
@@ -106,9 +106,15 @@ class Cast(Part):
         kind = self.columns.get(name)
         if kind is None:
             return column(name)
+        value = read_as(_as_text(name), kind)
         if self.on_error is OnError.FAIL:
-            return named(exp.Cast(this=_as_text(name), to=data_type(kind)), name)
-        return named(read_as(_as_text(name), kind), name)
+            failing = exp.Anonymous(this="error", expressions=[text(_fault(name, kind))])
+            value = exp.case().when(readable_as(_as_text(name), kind), value).else_(failing)
+        return named(value, name)
+
+
+def _fault(name: str, kind: str) -> str:
+    return f"{name} is no {kind}"
 
 
 def _as_text(name: str) -> exp.Expr:

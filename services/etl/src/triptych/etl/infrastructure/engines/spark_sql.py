@@ -1,6 +1,7 @@
 """Queries in DuckDB's dialect, as Spark understands them: the same rows have to come out."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -14,14 +15,9 @@ _FLOAT: Final = (
     r"^\s*[-+]?(([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][-+]?[0-9]+)?"
     r"|[iI][nN][fF]([iI][nN][iI][tT][yY])?|[nN][aA][nN])\s*$"
 )
-_DAY: Final = r"^\s*[0-9]{4,}-[0-9]{1,2}-[0-9]{1,2}([ T].*)?$"
-_WRITTEN: Final[Mapping[exp.DType, str]] = {
-    exp.DType.DOUBLE: _FLOAT,
-    exp.DType.DECIMAL: _NUMBER,
-    exp.DType.DATE: _DAY,
-    exp.DType.TIMESTAMPTZ: _DAY,
-}
-"""How text is written that both take for a value: Spark takes `2030` for a date, and `1d` for 1."""
+_WRITTEN: Final[Mapping[exp.DType, str]] = {exp.DType.DOUBLE: _FLOAT, exp.DType.DECIMAL: _NUMBER}
+"""How text is written that both take for a value: Spark takes `1d` for 1."""
+_DAY: Final = r"^([0-9]+-[0-9]+-[0-9]+)"
 _TEXTS: Final = (exp.DType.TEXT, exp.DType.VARCHAR)
 _INTEGERS: Final = (exp.DType.INT, exp.DType.BIGINT)
 _WHOLE: Final = exp.DataType.build("decimal(38, 0)")
@@ -72,7 +68,7 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         case exp.TryCast() | exp.Cast():
             return _cast(node)
         case exp.RegexpLike():
-            return _whole(node)
+            return _pattern(node)
         case exp.Div():
             return _quotient(node)
         case _:
@@ -89,6 +85,10 @@ def _function(name: str, node: exp.Anonymous) -> exp.Expr:
             return _call("from_json", given[0], exp.Literal.string(structure))
         case "to_json" if isinstance(given[0], exp.Struct):
             return _document(given[0])
+        case "to_json":
+            return _value(given[0])
+        case "error":
+            return _call("raise_error", *given)
         case _:
             return node
 
@@ -118,6 +118,11 @@ def _document(row: exp.Struct) -> exp.Expr:
 
 def _member(name: str, value: exp.Expr) -> exp.Expr:
     key = exp.Literal.string(f"{json.dumps(name, ensure_ascii=False)}:")
+    is_json = isinstance(value, exp.Case)  # of calls of `to_json`, which have been rewritten
+    return _call("concat", key, value if is_json else _value(value))
+
+
+def _value(value: exp.Expr) -> exp.Expr:
     alone = _call("to_json", _call("named_struct", exp.Literal.string("v"), value.copy()))
     # of '{"v":1}', what stands for the value
     plain = _call(
@@ -127,14 +132,13 @@ def _member(name: str, value: exp.Expr) -> exp.Expr:
     decimal = exp.Like(
         this=_call("typeof", value.copy()), expression=exp.Literal.string("decimal%")
     )
-    told = (
+    return (
         exp.case()
         .when(value.copy().is_(exp.null()), exp.Literal.string("null"))
         .when(_is_time(value), time)
         .when(decimal, _plain_text(value))
         .else_(plain)
     )
-    return _call("concat", key, told)
 
 
 def _is_time(value: exp.Expr) -> exp.Expr:
@@ -174,6 +178,9 @@ def _cast(node: exp.Cast) -> exp.Expr:
     if kind in _INTEGERS:
         return _whole_number(node)
     if isinstance(node, exp.TryCast):
+        if kind is exp.DType.DATE:  # of a time that is read as a day, not every Spark takes it
+            day = _call("regexp_extract", _plain_text(node.this), exp.Literal.string(_DAY))
+            node.set("this", day)
         return _try_cast(node, _WRITTEN.get(kind))
     return node
 
@@ -181,9 +188,7 @@ def _cast(node: exp.Cast) -> exp.Expr:
 def _try_cast(node: exp.TryCast, pattern: str | None) -> exp.Expr:
     if pattern is None:
         return _kept(node)
-    written = exp.RegexpLike(
-        this=_plain_text(node.this), expression=exp.Literal.string(pattern.replace("$", r"\z"))
-    )
+    written = exp.RegexpLike(this=_plain_text(node.this), expression=exp.Literal.string(pattern))
     return exp.Paren(this=exp.case().when(written, _kept(node.copy())))
 
 
@@ -200,11 +205,28 @@ def _kept(cast: exp.Cast) -> exp.Cast:
     return cast
 
 
-def _whole(node: exp.RegexpLike) -> exp.Expr:
-    r"""Java's `$` is also before a last line's end: `\z` is not."""
-    pattern = node.expression
-    if isinstance(pattern, exp.Literal) and pattern.name.endswith("$"):
-        before = pattern.name[:-1]
-        if (len(before) - len(before.rstrip("\\"))) % 2 == 0:
-            node.set("expression", exp.Literal.string(before + r"\z"))
+def _pattern(node: exp.RegexpLike) -> exp.Expr:
+    r"""Java's `$` is also before a last line's end: `\z` is not. `\w` may be of all alphabets."""
+    if isinstance(node.expression, exp.Literal):
+        written = _TOKEN.sub(_in_ascii, node.expression.name)
+        node.set("expression", exp.Literal.string(written))
     return node
+
+
+_TOKEN: Final = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|\$", re.DOTALL)
+_ASCII: Final = {"d": "0-9", "w": "0-9A-Za-z_", "s": r"\t\n\f\r "}
+
+
+def _in_ascii(token: re.Match[str]) -> str:
+    match token[0]:
+        case "$":
+            return r"\z"
+        case inside if inside.startswith("["):
+            return re.sub(
+                r"\\(.)", lambda found: _ASCII.get(found[1], found[0]), inside, flags=re.DOTALL
+            )
+        case escaped:
+            name = escaped[1:]
+            negated = "^" if name.isupper() else ""
+            members = _ASCII.get(name.lower())
+            return f"[{negated}{members}]" if members else escaped
