@@ -77,12 +77,12 @@ def test_revenue_by_month_and_by_country_is_right_to_the_penny(
         by_country[row["Country"]] += revenue
 
     with running("analytics", settings) as analytics:
-        url = f"{analytics.url}/v1/metrics/revenue"
+        url = f"{analytics.url}/v1/metrics/revenue/query"
         months = httpx2.get(url, params={"grain": "month"}).json()["rows"]
         countries = httpx2.get(url, params={"by": "country"}).json()["rows"]
 
-    assert {row["time"][:7]: Decimal(row["value"]) for row in months} == by_month
-    assert {r["dimensions"]["country"]: Decimal(r["value"]) for r in countries} == by_country
+    assert {row["time"][:7]: Decimal(row["revenue"]) for row in months} == by_month
+    assert {r["country"]: Decimal(r["revenue"]) for r in countries} == by_country
 
 
 def test_loading_the_file_again_stores_nothing_twice(loaded: str, settings: dict[str, str]) -> None:

@@ -21,9 +21,12 @@ OF_THE_CALLER = [
     Kind.UNSUPPORTED,
 ]
 OF_ANOTHER = [
+    Kind.GONE,
     Kind.CONFLICT,
     Kind.NOT_ACCEPTABLE,
     Kind.TOO_SLOW,
+    Kind.LIMITED,
+    Kind.TIMED_OUT,
     Kind.UNAVAILABLE,
     Kind.FAILED,
 ]

@@ -51,11 +51,11 @@ def test_a_server_answers_until_it_is_told_to_stop_and_exits_with_0(
 
     # The machine's own time zone must not matter.
     with running("analytics", {**environment, "TZ": "America/New_York"}) as server:
-        answer = httpx2.get(f"{server.url}/v1/metrics/revenue?grain=month", timeout=30)
+        answer = httpx2.get(f"{server.url}/v1/metrics/revenue/query?grain=month", timeout=30)
         code = server.stop()
 
     [row] = answer.json()["rows"]
-    assert (row["time"], row["value"]) == ("2030-01-01T00:00:00Z", "3.50")
+    assert (row["time"], row["revenue"]) == ("2030-01-01T00:00:00Z", "3.50")
     assert code == 0
 
 
@@ -81,7 +81,7 @@ def test_missing_metrics_are_an_error_that_names_the_setting(
             "14:16",
             "'function': input should be 'sum', 'count'",
         ),
-        ("[country]", "[Country]", "22:18", "string should match"),
+        ("[country]", "[Country]", "22:5", "'Country': string should match"),
         ("function: sum, column: refunded", "function: sum", "21:5", "'sum' needs a column"),
     ],
 )

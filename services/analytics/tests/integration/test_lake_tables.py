@@ -7,8 +7,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from triptych.analytics.application.errors import AnswerTooLarge, QueryTooSlow, VersionGone
+from triptych.analytics.application.ports import Part
 from triptych.analytics.domain.metric import Metric
-from triptych.analytics.domain.query import Query
+from triptych.analytics.domain.query import MetricQuery, Order, RowQuery
 from triptych.analytics.infrastructure.lake import LakeTables, open_tables
 from triptych.lake.errors import LakeAway
 from triptych.lake.lake import Lake
@@ -54,12 +56,10 @@ def test_the_bars_cannot_be_lifted(tables: LakeTables, statement: str) -> None:
         cursor.execute(statement)
 
 
-def test_a_file_that_is_gone_is_an_error_that_names_the_lake(
+def test_a_version_whose_files_are_gone_is_gone(
     tables: LakeTables, lake: Lake, commit: Callable[[Lake, str, pa.Table], int]
 ) -> None:
     commit(lake, "t", pa.table({"at": pa.array([None], pa.timestamp("us", tz="UTC"))}))
-    for file in (lake.root / "t").glob("*.parquet"):
-        file.unlink()
     metric = Metric.model_validate(
         {
             "description": "",
@@ -69,5 +69,42 @@ def test_a_file_that_is_gone_is_an_error_that_names_the_lake(
         }
     )
 
-    with pytest.raises(LakeAway, match="t/"):
-        tables.aggregate(metric, Query())
+    query, versions = MetricQuery({"m": metric}), {"t": tables.version("t")}
+    for file in (lake.root / "t").glob("*.parquet"):
+        file.unlink()
+
+    with pytest.raises(VersionGone, match="'t': version 0 was vacuumed"):
+        tables.page(query, versions, Part(1))
+
+
+def test_a_file_that_is_damaged_is_an_error_that_names_it(
+    tables: LakeTables, lake: Lake, commit: Callable[[Lake, str, pa.Table], int]
+) -> None:
+    commit(lake, "t", pa.table({"n": [1, 2, 3]}))
+    for file in (lake.root / "t").glob("*.parquet"):
+        file.write_bytes(b"PAR1" + bytes(64) + b"PAR1")
+
+    with pytest.raises(LakeAway, match="parquet"):
+        tables.page(RowQuery("t", ("n",)), {"t": tables.version("t")}, Part(1))
+
+
+def test_a_query_that_takes_too_long_is_ended(
+    lake: Lake, commit: Callable[[Lake, str, pa.Table], int]
+) -> None:
+    commit(lake, "t", pa.table({"n": range(2_000_000)}))
+
+    with open_tables(lake, seconds=0.001, threads=1) as tables:
+        query, versions = RowQuery("t", ("n",), order=(Order("n"),)), {"t": tables.version("t")}
+        with pytest.raises(QueryTooSlow, match=r"after 0\.001 s"):
+            tables.page(query, versions, Part(1_000_000))
+
+
+def test_a_query_that_needs_too_much_memory_is_refused(
+    lake: Lake, commit: Callable[[Lake, str, pa.Table], int]
+) -> None:
+    commit(lake, "t", pa.table({"n": range(2_000_000)}))
+
+    with open_tables(lake, memory="10MB", threads=1) as tables:
+        query, versions = RowQuery("t", ("n",), order=(Order("n"),)), {"t": tables.version("t")}
+        with pytest.raises(AnswerTooLarge):
+            tables.page(query, versions, Part(2_000_000))

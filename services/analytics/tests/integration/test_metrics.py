@@ -27,11 +27,11 @@ def test_the_metrics_of_all_files_are_read(tmp_path: Path) -> None:
     write(tmp_path, "b.yaml", "refunds")
     (tmp_path / "README.md").write_text("# Metrics")
 
-    assert set(read_metrics(tmp_path)) == {"revenue", "refunds"}
+    assert set(read_metrics(tmp_path).metrics) == {"revenue", "refunds"}
 
 
 def test_the_shops_metrics_are_read(shop: Path) -> None:
-    metrics = read_metrics(shop / "metrics")
+    metrics = read_metrics(shop / "metrics").metrics
 
     assert metrics["revenue"].unit == "GBP"
     assert set(metrics) == {"revenue", "invoices", "refunds"}

@@ -13,6 +13,6 @@ def test_the_metrics_in_the_readme_can_be_asked_for(tmp_path: Path, shop: Path) 
     [example] = re.findall(r"^    version: 1\n(?:    .*\n)+", README, re.MULTILINE)
     (tmp_path / "shop.yaml").write_text(textwrap.dedent(example))
 
-    metrics = read_metrics(tmp_path)
+    metrics = read_metrics(tmp_path).metrics
 
-    assert metrics["revenue"] == read_metrics(shop / "metrics")["revenue"]
+    assert metrics["revenue"] == read_metrics(shop / "metrics").metrics["revenue"]

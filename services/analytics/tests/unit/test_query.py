@@ -1,20 +1,24 @@
 """What can be asked of a metric, and what is refused before any table is read."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from triptych.analytics.application.measure import Measure
+from triptych.analytics.domain.columns import UnknownColumn
 from triptych.analytics.domain.metric import Metric
 from triptych.analytics.domain.query import (
-    Answer,
-    Query,
+    Comparison,
+    Fill,
+    MetricQuery,
+    Order,
+    UnfitQuery,
     UnknownDimension,
     UnknownMetric,
-    check_dimensions,
     find,
+    parse_order,
 )
-from triptych.core.domain.time import EmptyRange
+from triptych.core.domain.time import EmptyRange, Grain
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 
@@ -28,13 +32,6 @@ REVENUE = Metric.model_validate(
     }
 )
 METRICS = {"revenue": REVENUE, "refunds": REVENUE}
-
-
-class Untouched:
-    """Tables that nobody may ask."""
-
-    def aggregate(self, metric: Metric, query: Query) -> Answer:
-        pytest.fail(f"the tables were asked for {metric} {query}")
 
 
 def test_a_metric_is_found_by_its_name() -> None:
@@ -57,7 +54,7 @@ def test_an_unknown_metric_is_refused_with_the_nearest_names(name: str, advice: 
 
 @pytest.mark.parametrize("by", [(), ("country",), ("cancelled", "country")])
 def test_declared_dimensions_may_be_asked_for(by: tuple[str, ...]) -> None:
-    check_dimensions(REVENUE, by)
+    assert MetricQuery({"revenue": REVENUE}, by=by).keys == by
 
 
 @pytest.mark.parametrize(
@@ -73,25 +70,56 @@ def test_other_dimensions_are_refused_with_the_nearest_names(
     by: tuple[str, ...], advice: str
 ) -> None:
     with pytest.raises(UnknownDimension, match=advice):
-        check_dimensions(REVENUE, by)
-
-
-def test_a_metric_without_dimensions_has_none_to_offer() -> None:
-    with pytest.raises(UnknownDimension, match="there are none"):
-        check_dimensions(REVENUE.model_copy(update={"dimensions": ()}), ["country"])
-
-
-def test_no_table_is_asked_for_an_unknown_metric() -> None:
-    with pytest.raises(UnknownMetric):
-        Measure(METRICS, Untouched())("profit", Query())
-
-
-def test_no_table_is_asked_for_an_unknown_dimension() -> None:
-    with pytest.raises(UnknownDimension):
-        Measure(METRICS, Untouched())("revenue", Query(by=("city",)))
+        MetricQuery({"revenue": REVENUE}, by=by)
 
 
 @pytest.mark.parametrize("length", [timedelta(0), timedelta(seconds=-1)])
-def test_no_table_is_asked_for_a_range_that_is_empty(length: timedelta) -> None:
+def test_a_range_that_is_empty_is_refused(length: timedelta) -> None:
     with pytest.raises(EmptyRange):
-        Measure(METRICS, Untouched())("revenue", Query(start=NOON, end=NOON + length))
+        MetricQuery({"revenue": REVENUE}, NOON, NOON + length)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"compare": Comparison.PREVIOUS_PERIOD}, "need 'from' and 'to'"),
+        ({"fill": Fill.ZERO, "grain": Grain.DAY}, "need 'from' and 'to'"),
+        ({"fill": Fill.ZERO, "start": NOON, "end": NOON + timedelta(1)}, "needs a 'grain'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(UnfitQuery, match=why):
+        MetricQuery({"revenue": REVENUE}, **wrong)
+
+
+def test_an_order_by_what_is_not_in_the_answer_is_refused() -> None:
+    with pytest.raises(UnknownColumn, match="'country': there are: revenue"):
+        MetricQuery({"revenue": REVENUE}, order=(Order("country"),))
+
+
+def test_no_two_rows_have_the_same_place_in_an_order() -> None:
+    query = MetricQuery(
+        {"revenue": REVENUE},
+        grain=Grain.DAY,
+        by=("country",),
+        order=parse_order("-revenue,country"),
+    )
+
+    assert query.sorted_by() == (Order("revenue", descending=True), Order("country"), Order("time"))
+
+
+def test_the_period_before_has_as_many_buckets_and_ends_where_this_one_begins() -> None:
+    start, end = datetime(2030, 3, 1, tzinfo=UTC), datetime(2030, 5, 1, tzinfo=UTC)
+    query = MetricQuery({"revenue": REVENUE}, start, end, Grain.MONTH)
+
+    before, buckets = query.previous()
+
+    assert (before.start, before.end) == (datetime(2030, 1, 1, tzinfo=UTC), start)
+    assert buckets == [datetime(2030, 1, 1, tzinfo=UTC), datetime(2030, 2, 1, tzinfo=UTC)]
+
+
+def test_more_buckets_than_anybody_reads_are_refused() -> None:
+    query = MetricQuery({"revenue": REVENUE}, NOON, NOON + timedelta(days=365), Grain.MINUTE)
+
+    with pytest.raises(UnfitQuery, match="more than 10000 buckets"):
+        query.buckets()

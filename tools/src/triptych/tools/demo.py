@@ -101,13 +101,13 @@ def _ask(client: httpx2.Client, analytics: Service) -> None:
             "Revenue by country",
             "country",
             {"by": "country"},
-            lambda row: row["dimensions"]["country"],
+            lambda row: row["country"],
         ),
     ):
-        answer = client.get(f"{analytics.url}/v1/metrics/revenue", params=query)
+        answer = client.get(f"{analytics.url}/v1/metrics/revenue/query", params=query)
         if answer.status_code != httpx2.codes.OK:
             raise DemoFailed(f"{answer.status_code} {answer.text}")
-        source = answer.json()["table"]
+        source = answer.json()["tables"][0]
         _OUT.print(f"\n{title}, from {source['name']} version {source['version']}:")
         _OUT.print(_table(column, answer.json(), key))
 
@@ -115,9 +115,9 @@ def _ask(client: httpx2.Client, analytics: Service) -> None:
 def _table(column: str, answer: dict[str, Any], key: Callable[[dict[str, Any]], str]) -> Table:
     table = Table()
     table.add_column(column)
-    table.add_column(f"revenue, {answer['metric']['unit']}", justify="right")
+    table.add_column(f"revenue, {answer['metrics'][0]['unit']}", justify="right")
     for row in answer["rows"]:
-        whole, _, fraction = row["value"].partition(".")
+        whole, _, fraction = row["revenue"].partition(".")
         table.add_row(key(row), f"{int(whole):,}.{fraction[:2]}")
     return table
 
@@ -128,12 +128,13 @@ def _invite(ingestion: Service, analytics: Service, settings: dict[str, str]) ->
     _OUT.print(
         f"""
 curl '{analytics.url}/v1/metrics'
-curl '{analytics.url}/v1/metrics/revenue?grain=quarter&by=country'
+curl '{analytics.url}/v1/metrics/revenue/query?grain=quarter&by=country'
 curl '{ingestion.url}/v1/events' -H 'Content-Type: application/cloudevents+json' \\
   -d '{orjson.dumps(event).decode()}'
 {environment} \\
   .venv/bin/etl run {' '.join(PIPELINES)}
 
+Dashboard:                 {analytics.url}/
 Interactive documentation: {ingestion.url}/docs and {analytics.url}/docs
 Health and measurements:   {ingestion.url}/readyz and {ingestion.url}/metrics
 """,

@@ -195,6 +195,8 @@ def _problems(
     error: ValidationError, model: type[BaseModel]
 ) -> Iterator[tuple[tuple[Step, ...], str]]:
     for problem in error.errors(include_url=False):
+        if problem["loc"][-1:] == ("[key]",):  # it is the name that is wrong
+            problem["loc"] = problem["loc"][:-1]
         yield problem["loc"], _message(problem, model)
 
 

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     """The caller is known, and may not do this."""
     NOT_FOUND = auto()
     """What the caller named does not exist."""
+    GONE = auto()
+    """What the caller named was there once, and is not any more."""
     CONFLICT = auto()
     """It contradicts what is there already; look again and decide."""
     TOO_LARGE = auto()
@@ -45,6 +47,10 @@ class Kind(StrEnum):
     """The caller wants its answer in a form that is not spoken here."""
     TOO_SLOW = auto()
     """The caller took longer to say it than a limit allows."""
+    LIMITED = auto()
+    """The caller has asked for more than it may in this time."""
+    TIMED_OUT = auto()
+    """It took longer to do than a limit allows."""
     UNAVAILABLE = auto()
     """Something that is needed is away for now; the same call may succeed later."""
     FAILED = auto()

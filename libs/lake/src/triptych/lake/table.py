@@ -106,6 +106,12 @@ class Table:
             raise NoSuchVersion(f"{self.name!r}: version {snapshot.version} was vacuumed")
         return snapshot
 
+    def moved_on(self, version: int) -> bool:
+        """Whether there is a newer version. It costs a look at two files' names, and no more."""
+        log = self.folder / "_delta_log"
+        known, newer = (log / f"{number:020}.json" for number in (version, version + 1))
+        return newer.exists() or not known.exists()
+
     def history(self, limit: int | None = None) -> list[Version]:
         """The versions, the newest first.
 

@@ -1,6 +1,7 @@
 """Build the application of a service: its routes on the common chassis."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping
+from contextlib import asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.responses import PlainTextResponse
@@ -31,17 +32,26 @@ def create_app(  # noqa: PLR0913  # each has its name where it is called
     tracer_provider: TracerProvider | None = None,
     quiet: Collection[str] = (),
     reader: Requirement | None = None,
+    close: Callable[[], Awaitable[None]] | None = None,
 ) -> FastAPI:
     """A FastAPI application with problem details, request ids, health and metrics.
 
     `probes` decide over `/readyz`, where `notes` are told, too; what is counted in `registry`
     appears at `/metrics`. Spans go to `tracer_provider`, or to the process's (`configure_tracing`).
     What goes well on the routes in `quiet` is not logged; `reader` is what `/metrics` asks of who
-    reads them. The state of its health is `app.state.health`.
+    reads them; `close` is called when it stops. The state of its health is `app.state.health`.
     """
     registry = registry or CollectorRegistry()
     ProcessCollector(registry=registry)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        if close is not None:
+            await close()
+
     app = FastAPI(
+        lifespan=lifespan,
         title=title,
         description=description,
         version=version,

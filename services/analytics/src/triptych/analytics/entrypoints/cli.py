@@ -1,13 +1,16 @@
-"""The door for people: `analytics serve`."""
+"""The door for people: the `analytics` command."""
 
 import typer
 
 from triptych.analytics.entrypoints.http import create_analytics
+from triptych.analytics.entrypoints.query_cli import check, query
 from triptych.analytics.settings import AnalyticsSettings
 from triptych.analytics.wiring import wire
 from triptych.core.errors import exit_on_error
 from triptych.core.logging import configure_logging
+from triptych.service.reloading import reloading
 from triptych.service.server import serve as serve_http
+from triptych.service.tracing import configure_tracing
 
 cli = typer.Typer(
     name="analytics",
@@ -19,18 +22,21 @@ cli = typer.Typer(
 )
 
 
-@cli.callback()
-def analytics() -> None:
-    """Serve metrics from the lake's tables over HTTP."""
-
-
 @cli.command()
 def serve() -> None:
-    """Answer at GET /v1/metrics, until SIGTERM or Ctrl-C."""
+    """Serve the dashboard, and answer at GET /v1/metrics, until SIGTERM or Ctrl-C."""
     settings = AnalyticsSettings.load()
     configure_logging(settings.log)
-    with wire(settings) as service:
-        serve_http(create_analytics(service), settings.analytics, section="analytics")
+    configure_tracing("analytics", settings.traces.endpoint)
+    with (
+        wire(settings) as analytics,
+        reloading(analytics.metrics, settings.metrics.reload_seconds),
+    ):
+        serve_http(create_analytics(analytics), settings.analytics, section="analytics")
+
+
+cli.command()(check)
+cli.command()(query)
 
 
 def main() -> None:

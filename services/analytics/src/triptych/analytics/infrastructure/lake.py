@@ -1,7 +1,9 @@
-"""Compute metrics with DuckDB over the files of a lake table's newest version."""
+"""Answers from the lake's tables, computed by DuckDB over the files of their versions."""
 
-from collections.abc import Callable, Iterator, Mapping
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import duckdb
@@ -9,54 +11,57 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from triptych.analytics.domain.metric import Function, Metric
-from triptych.analytics.domain.query import Answer, Query, Row
-from triptych.core.errors import Kind, TriptychError
+from triptych.analytics.application.errors import (
+    AnswerTooLarge,
+    QueryTooSlow,
+    UnfitColumn,
+    VersionGone,
+    WrongColumn,
+)
+from triptych.analytics.application.ports import (
+    AsOf,
+    Explained,
+    Part,
+    Query,
+    TableVersion,
+    Version,
+    Versions,
+)
+from triptych.analytics.domain.columns import ColumnType
+from triptych.analytics.domain.query import MetricQuery, Order, RowQuery
+from triptych.analytics.infrastructure.statements import (
+    ROW,
+    Dialect,
+    Expression,
+    Statements,
+    counted,
+    paged,
+    row_order,
+)
 from triptych.lake.errors import LakeAway
 from triptych.lake.lake import Lake
-from triptych.lake.table import Snapshot
-
-
-class WrongColumn(TriptychError):
-    """The metric names a column that the table does not have."""
-
-    kind = Kind.CONFLICT
-    hint = "Mend the metric's file, or the pipeline that writes the table."
-
-
-class UnfitColumn(TriptychError):
-    """The metric cannot be computed over columns of these types."""
-
-    kind = Kind.CONFLICT
-    hint = "Mend the metric's file, or the pipeline that writes the table."
-
+from triptych.lake.table import Snapshot, Table
 
 # DuckDB speaks PostgreSQL's dialect; its own paramstyle is $1, $2.
 _DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-
-_FUNCTIONS: Final[Mapping[Function, Callable[[Any], sa.ColumnElement[Any]]]] = {
-    Function.SUM: sa.func.sum,
-    Function.COUNT: sa.func.count,
-    Function.AVERAGE: sa.func.avg,
-    Function.MINIMUM: sa.func.min,
-    Function.MAXIMUM: sa.func.max,
-}
+_AGAIN_SECONDS: Final = 0.05
+_PLACE: Final = "CAST(file_index * 1099511627776 + file_row_number AS BIGINT)"
+"""Where a row of Parquet files is: in which of them, and the how manieth there."""
 
 
 class LakeTables:
-    """Answers from the newest version of the lake's tables. Thread-safe."""
+    """Answers from the versions of the lake's tables. Thread-safe."""
 
-    def __init__(self, lake: Lake, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, lake: Lake, connection: duckdb.DuckDBPyConnection, seconds: float) -> None:
         self._lake = lake
         self._connection = connection
+        self._seconds = seconds
+        self._newest: dict[str, TableVersion] = {}
+        self._statements = Statements(Dialect(_source, _quantile))
 
-    def aggregate(self, metric: Metric, query: Query) -> Answer:
-        """See `Tables.aggregate`."""
-        snapshot = self._lake.table(metric.table).snapshot()
-        _check_columns(metric, snapshot)
-        found = self._fetch(_statement(metric, query, snapshot)) if snapshot.files else []
-        rows = tuple(_row(values, query) for values in found[: query.limit])
-        return Answer(metric.table, snapshot.version, rows, truncated=len(found) > query.limit)
+    def names(self) -> Sequence[str]:
+        """See `Tables.names`."""
+        return self._lake.names()
 
     def check(self) -> None:
         """Touch the lake.
@@ -66,61 +71,212 @@ class LakeTables:
         """
         self._lake.names()
 
-    def _fetch(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
-        compiled = statement.compile(dialect=_DIALECT)
-        names = compiled.positiontup or []
-        values = [compiled.params[name] for name in names]
-        try:
-            with self._connection.cursor() as cursor:
-                result: pa.Table = cursor.sql(str(compiled), params=values).to_arrow_table()
-        except duckdb.BinderException as error:
-            raise UnfitColumn(str(error).splitlines()[0]) from error
-        except duckdb.Error as error:
-            raise LakeAway(str(error).splitlines()[0]) from error
-        return list(zip(*(column.to_pylist() for column in result.columns), strict=True))
+    def version(self, name: str, as_of: AsOf = None) -> TableVersion:
+        """See `Tables.version`. While there is none newer, the newest costs a look at a folder."""
+        table = self._lake.table(name)
+        if as_of is not None:
+            return _version(table, table.snapshot(as_of))
+        known = self._newest.get(name)
+        if known is None or table.moved_on(known.version):
+            known = self._newest[name] = _version(table, table.snapshot())
+        return known
+
+    def history(self, name: str, limit: int) -> Sequence[Version]:
+        """See `Tables.history`."""
+        return [
+            Version(entry.number, entry.at, entry.notes.get("operation", ""))
+            for entry in self._lake.table(name).history(limit)
+        ]
+
+    def page(self, query: Query, versions: Versions, part: Part) -> pa.Table:
+        """See `Tables.page`."""
+        statement = paged(self._whole(query, versions), _order(query), part)
+        return self._fetch(statement, versions)
+
+    def count(self, query: Query, versions: Versions) -> int:
+        """See `Tables.count`."""
+        [number] = self._fetch(counted(self._whole(query, versions)), versions).column(0)
+        return int(number.as_py())
+
+    def explain(self, query: Query, versions: Versions, part: Part) -> Explained:
+        """See `Tables.explain`."""
+        sql, values = _compiled(paged(self._whole(query, versions), _order(query), part))
+        return Explained(sql, [value for value in values if not isinstance(value, list)])
+
+    def time_range(
+        self, table: TableVersion, column: str
+    ) -> tuple[datetime | None, datetime | None]:
+        """See `Tables.time_range`."""
+        source = _source(table, "rows")
+        if column not in table.columns:
+            raise WrongColumn(f"{table.name!r} has no column {column!r}")
+        times = sa.select(sa.func.min(source.c[column]), sa.func.max(source.c[column]))
+        found = self._fetch(times, {table.name: table})
+        first, last = (column[0].as_py() for column in found.columns)
+        return first, last
+
+    def _whole(self, query: Query, versions: Versions) -> sa.Select[Any]:
+        if isinstance(query, RowQuery):
+            return self._statements.rows(query, versions)
+        _check_columns(query, versions)
+        return self._statements.aggregate(query, versions)
+
+    def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
+        sql, values = _compiled(statement)
+        with self._connection.cursor() as cursor, _ended_after(self._seconds, cursor) as stop:
+            try:
+                found: pa.Table = cursor.sql(sql, params=values).to_arrow_table()
+            except duckdb.InterruptException:
+                if not stop.is_set():
+                    raise
+                raise QueryTooSlow(f"after {self._seconds:g} s") from None
+            except (duckdb.BinderException, duckdb.ConversionException) as error:
+                raise UnfitColumn(str(error).splitlines()[0]) from error
+            except duckdb.OutOfMemoryException as error:
+                raise AnswerTooLarge(str(error).splitlines()[0]) from error
+            except duckdb.Error as error:
+                _refuse_vacuumed(versions)
+                raise LakeAway(str(error).splitlines()[0]) from error
+        return found
 
 
 @contextmanager
-def open_tables(lake: Lake) -> Iterator[LakeTables]:
+def open_tables(
+    lake: Lake, *, seconds: float = 30, memory: str = "80%", threads: int | None = None
+) -> Iterator[LakeTables]:
     """The tables of a lake, read by a DuckDB that can reach nothing else."""
     with duckdb.connect(":memory:") as connection:
         # Global: each answer is computed by a cursor, and a cursor inherits nothing else.
         connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        connection.execute("SET GLOBAL memory_limit = $1", [memory])
+        if threads is not None:
+            connection.execute("SET GLOBAL threads = $1", [threads])
+        # A query that does not fit is refused: nobody waits for one that lives on the disk.
+        connection.execute("SET temp_directory = ''")
+        connection.execute("SET parquet_metadata_cache = true")
         connection.execute("SET allowed_directories = $1", [[str(lake.root)]])
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        yield LakeTables(lake, connection)
+        yield LakeTables(lake, connection, seconds)
 
 
-def _statement(metric: Metric, query: Query, snapshot: Snapshot) -> sa.Select[Any]:
-    files = sa.bindparam("files", list(snapshot.files), type_=sa.ARRAY(sa.Text))
-    source = sa.func.read_parquet(files).table_valued(*snapshot.schema.names, name="rows")
-    time = source.c[metric.time]
-    bucket = (
-        sa.func.date_trunc(sa.bindparam("grain", query.grain), time) if query.grain else sa.null()
+def _order(query: Query) -> Sequence[Order]:
+    return query.sorted_by() if isinstance(query, MetricQuery) else row_order(query)
+
+
+def _version(table: Table, snapshot: Snapshot) -> TableVersion:
+    entries = table.history()
+    committed = next((e.at for e in entries if e.number == snapshot.version), entries[0].at)
+    return TableVersion(
+        snapshot.table,
+        snapshot.version,
+        {field.name: column_type(field.type) for field in snapshot.schema},
+        snapshot.rows,
+        committed,
+        snapshot,
     )
-    dimensions = [source.c[name] for name in query.by]
-    keys = [bucket.label("bucket"), *dimensions]
-    measured = source.c[metric.measure.column] if metric.measure.column else sa.literal_column("*")
-    statement = sa.select(*keys, _FUNCTIONS[metric.measure.function](measured)).select_from(source)
-    if query.start:
-        statement = statement.where(time >= query.start)
-    if query.end:
-        statement = statement.where(time < query.end)
-    places: list[sa.ColumnElement[Any]] = [
-        sa.literal_column(str(place + 1)) for place in range(len(keys))
+
+
+def column_type(kind: pa.DataType) -> ColumnType:
+    """What the values of an Arrow type are."""
+    is_ = pa.types
+    match kind:
+        case _ if is_.is_string(kind) or is_.is_large_string(kind) or is_.is_string_view(kind):
+            return ColumnType.TEXT
+        case _ if is_.is_integer(kind):
+            return ColumnType.INTEGER
+        case _ if is_.is_decimal(kind):
+            # Sums of whole numbers are decimals without decimals: they are whole numbers still.
+            return ColumnType.DECIMAL if kind.scale else ColumnType.INTEGER
+        case _ if is_.is_floating(kind):
+            return ColumnType.DOUBLE
+        case _ if is_.is_boolean(kind):
+            return ColumnType.BOOLEAN
+        case _ if is_.is_date(kind):
+            return ColumnType.DATE
+        case _ if is_.is_timestamp(kind):
+            return ColumnType.TIME
+        case _:
+            return ColumnType.OTHER
+
+
+def _source(table: TableVersion, alias: str) -> sa.FromClause:
+    snapshot = table.handle
+    assert isinstance(snapshot, Snapshot)  # noqa: S101  # as `version` made it
+    if not snapshot.files:
+        none = [
+            sa.cast(sa.null(), _SQL_TYPES.get(kind, sa.Text())).label(name)
+            for name, kind in table.columns.items()
+        ]
+        row: sa.ColumnElement[Any] = sa.literal_column("0").label(ROW)
+        return sa.select(*none, row).where(sa.false()).subquery(alias)
+    files = sa.bindparam(f"files_{table.name}", list(snapshot.files), type_=sa.ARRAY(sa.Text))
+    options: list[sa.ColumnElement[Any]] = [
+        sa.literal_column("union_by_name := true"),
+        sa.literal_column("hive_partitioning := false"),
     ]
-    grouped = places if query.grain else places[1:]
-    # One row more than asked for tells whether there are more.
-    return statement.group_by(*grouped).order_by(*places).limit(query.limit + 1)
+    read = sa.func.read_parquet(files, *options).table_valued(
+        *table.columns, "file_index", "file_row_number", name=f"{alias}_files"
+    )
+    place = sa.literal_column(_PLACE, sa.BigInteger()).label(ROW)
+    return sa.select(*(read.c[name] for name in table.columns), place).subquery(alias)
 
 
-def _row(values: tuple[Any, ...], query: Query) -> Row:
-    time, *dimensions, value = values
-    return Row(time if query.grain else None, tuple(dimensions), value)
+_SQL_TYPES: Final[Mapping[ColumnType, sa.types.TypeEngine[Any]]] = {
+    ColumnType.INTEGER: sa.BigInteger(),
+    ColumnType.DECIMAL: sa.Numeric(38, 4),
+    ColumnType.DOUBLE: sa.Double(),
+    ColumnType.BOOLEAN: sa.Boolean(),
+    ColumnType.DATE: sa.Date(),
+    ColumnType.TIME: sa.DateTime(timezone=True),
+}
 
 
-def _check_columns(metric: Metric, snapshot: Snapshot) -> None:
-    named = {metric.time, *metric.dimensions, *filter(None, [metric.measure.column])}
-    if missing := sorted(named - set(snapshot.schema.names)):
-        raise WrongColumn(f"{metric.table!r} has no column {missing[0]!r}")
+def _quantile(share: float, column: Expression) -> Expression:
+    return sa.func.quantile_cont(column, sa.literal(share))
+
+
+def _compiled(statement: sa.Select[Any]) -> tuple[str, list[Any]]:
+    compiled = statement.compile(dialect=_DIALECT)
+    return str(compiled), [compiled.params[name] for name in compiled.positiontup or []]
+
+
+@contextmanager
+def _ended_after(seconds: float, cursor: duckdb.DuckDBPyConnection) -> Iterator[threading.Event]:
+    """Interrupt what the cursor does when its time is over; the event tells that it was."""
+    over, done = threading.Event(), threading.Event()
+
+    def end() -> None:
+        if not done.wait(seconds):
+            over.set()
+            # Again and again: what is interrupted before it has begun, begins all the same.
+            cursor.interrupt()
+            while not done.wait(_AGAIN_SECONDS):
+                cursor.interrupt()
+
+    watcher = threading.Thread(target=end, daemon=True)
+    watcher.start()
+    try:
+        yield over
+    finally:
+        done.set()
+        watcher.join()  # or it would interrupt a cursor that is closed
+
+
+def _refuse_vacuumed(versions: Versions) -> None:
+    for table in versions.values():
+        snapshot = table.handle
+        if isinstance(snapshot, Snapshot) and not all(f.path.exists() for f in snapshot.stored):
+            raise VersionGone(f"{table.name!r}: version {table.version} was vacuumed")
+
+
+def _check_columns(query: MetricQuery, versions: Versions) -> None:
+    for name, metric in query.metrics.items():
+        table = versions[metric.table]
+        used = {metric.time, *metric.measure.columns()}
+        used |= {metric.column(d) for d in metric.dimensions if not metric.dimensions[d].join}
+        if missing := sorted(used - set(table.columns)):
+            raise WrongColumn(f"{name}: {metric.table!r} has no column {missing[0]!r}")
+        if table.columns[metric.time] not in (ColumnType.TIME, ColumnType.DATE):
+            kind = table.columns[metric.time].value
+            raise UnfitColumn(f"{name}: {metric.time!r} is of type {kind}, and no time")

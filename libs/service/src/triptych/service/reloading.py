@@ -1,4 +1,4 @@
-"""Read the contracts again while the service runs: on SIGHUP, and from time to time."""
+"""Read what people declare again while the service runs: on SIGHUP, and from time to time."""
 
 import signal
 import threading

@@ -1,0 +1,156 @@
+"""What the routes share: from a question to an answer's page, and its representation."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request, Response
+
+from triptych.analytics.application.asking import Ask, Asked
+from triptych.analytics.application.caching import Representation, SingleFlight
+from triptych.analytics.application.ports import Versions
+from triptych.analytics.domain.columns import Column
+from triptych.analytics.domain.query import UnfitQuery
+from triptych.analytics.entrypoints.clients import Clients
+from triptych.analytics.entrypoints.formats import FORMATS, JSON, Answer
+from triptych.analytics.entrypoints.responding import Question, Responder
+from triptych.analytics.infrastructure.metrics import MetricFolder
+from triptych.analytics.settings import QuerySettings
+from triptych.analytics.wiring import Analytics
+
+
+@dataclass(frozen=True)
+class Service:
+    """What the routes work with."""
+
+    ask: Ask
+    metrics: MetricFolder
+    responder: Responder
+    clients: Clients
+    limits: QuerySettings
+    fingerprint: str
+    """Of the secret that cursors are signed with: it is in the answers' bytes."""
+
+    @classmethod
+    def of(cls, analytics: Analytics) -> "Service":
+        """What the routes of a service work with."""
+        responder = Responder(
+            analytics.cache,
+            SingleFlight(),
+            analytics.workers,
+            analytics.limiter,
+            analytics.across,
+            public=True,
+        )
+        settings = analytics.settings
+        return cls(
+            analytics.ask,
+            analytics.metrics,
+            responder,
+            Clients.of(settings.limit.trusted_proxies),
+            settings.query,
+            analytics.fingerprint,
+        )
+
+    async def answer(self, request: Request, wanted: "Wanted") -> Response:
+        """The answer to what a request wants.
+
+        Raises:
+            TriptychError: there is none.
+        """
+        most = self.limits.rows if wanted.media_type == JSON else self.limits.export_rows
+        if wanted.asked.part.limit > most:
+            raise UnfitQuery(f"'limit' is {most} at most, as {wanted.media_type}")
+        today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        asked = wanted.asked
+        if wanted.cursor:
+            asked = self.ask.placed(asked, wanted.cursor, datetime.now(UTC))
+        wanted = replace(wanted, asked=asked)
+        others = (wanted.media_type, wanted.total, wanted.zone, today.date(), self.fingerprint)
+        address = f"{request.url.path}?{_without(request, 'cursor')}"
+        question = Question(
+            key=f"{asked.key}|{others}|{address}",
+            cost=asked.cost,
+            pinned=wanted.pinned,
+            make=lambda: self._made(wanted, address, today),
+        )
+        return await self.responder.respond(request, self.clients.name(request), question)
+
+    def _made(self, wanted: "Wanted", address: str, today: datetime) -> Representation:
+        asked = wanted.asked
+        page = self.ask.page(asked, today)
+        links = {
+            name: f"{address}{'' if address.endswith('?') else '&'}{urlencode({'cursor': cursor})}"
+            for name, cursor in (("next", page.next), ("prev", page.prev))
+            if cursor
+        }
+        if wanted.posted:  # there is no address of another page: its cursor stands in the body
+            beside = {"next": page.next, "prev": page.prev}
+        else:
+            beside = {"next": links.get("next"), "prev": links.get("prev")}
+        total = (
+            {"total": self.ask.tables.count(asked.query, asked.versions)} if wanted.total else {}
+        )
+        others: Mapping[str, object] = {
+            **wanted.others,
+            "tables": _told(asked.versions),
+            **beside,
+            **total,
+        }
+        answer = Answer(page.rows, wanted.columns, wanted.zone, others)
+        body = FORMATS[wanted.media_type](answer)
+        headers = [("Content-Type", wanted.media_type)]
+        if links and not wanted.posted:
+            told = ", ".join(f'<{link}>; rel="{name}"' for name, link in links.items())
+            headers.append(("Link", told))
+        if total:
+            headers.append(("X-Total-Count", str(total["total"])))
+        return Representation(body, tuple(headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A question, and how its answer is to be told."""
+
+    asked: Asked
+    columns: Sequence[Column]
+    zone: str
+    media_type: str
+    cursor: str | None
+    pinned: bool
+    total: bool
+    posted: bool
+    others: Mapping[str, object]
+
+
+def _told(versions: Versions) -> list[dict[str, object]]:
+    return [
+        {
+            "name": table.name,
+            "version": table.version,
+            "committed_at": table.committed_at.isoformat().replace("+00:00", "Z"),
+        }
+        for table in versions.values()
+    ]
+
+
+def _without(request: Request, name: str) -> str:
+    pairs = [(key, value) for key, value in request.query_params.multi_items() if key != name]
+    return urlencode(pairs)
+
+
+def routed(
+    router: APIRouter, path: str, endpoint: Callable[..., Awaitable[Response]], *, summary: str
+) -> None:
+    """Answer there with GET and HEAD, in the format that `Accept` or the address's ending names."""
+    for where in (path, path + ".{suffix}"):
+        for method in ("GET", "HEAD"):
+            router.add_api_route(
+                where,
+                endpoint,
+                methods=[method],
+                summary=summary,
+                response_class=Response,
+                include_in_schema=where == path and method == "GET",
+            )

@@ -1,0 +1,313 @@
+"""Queries as SQLAlchemy Core statements, over whatever the tables are in a database.
+
+Every part of an answer (a table's metrics, the period before, the buckets that are to be filled) is
+a SELECT of the same keys; they are put below each other and grouped by these keys once more. So no
+key of one part is lost for missing in another.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, TypeAlias
+
+import sqlalchemy as sa
+
+from triptych.analytics.application.ports import Part, TableVersion, Versions
+from triptych.analytics.domain import filters
+from triptych.analytics.domain.columns import Cell
+from triptych.analytics.domain.metric import Function, Measure, Metric
+from triptych.analytics.domain.query import (
+    PREVIOUS,
+    TIME,
+    Fill,
+    MetricQuery,
+    Order,
+    RowQuery,
+    complete,
+)
+from triptych.analytics.infrastructure.conditions import condition
+from triptych.core.domain.time import Grain
+
+ROW: Final = "_row"
+Expression: TypeAlias = sa.ColumnElement[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What databases do not say alike."""
+
+    source: Callable[[TableVersion, str], sa.FromClause]
+    """A table, under that alias; with the column `_row`, that tells its rows apart."""
+    quantile: Callable[[float, Expression], Expression]
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Builds statements for a database."""
+
+    dialect: Dialect
+
+    def aggregate(self, query: MetricQuery, versions: Versions) -> sa.Select[Any]:
+        """The whole answer to a question about metrics, in no order."""
+        parts = list(self._parts(query, versions))
+        if len(parts) == 1:
+            [found] = parts
+            answer = found.subquery("answer")
+        else:
+            answer = _together(query, parts).subquery("answer")
+        statement = sa.select(*(answer.c[name] for name in query.columns))
+        if query.having is not None:
+            statement = statement.where(condition(query.having, answer.c))
+        return statement
+
+    def rows(self, query: RowQuery, versions: Versions) -> sa.Select[Any]:
+        """All rows that a question about rows is for, in no order."""
+        source = self.dialect.source(versions[query.table], "rows")
+        statement = sa.select(*(source.c[name] for name in query.columns), source.c[ROW])
+        if query.where is not None:
+            statement = statement.where(condition(query.where, source.c))
+        return statement
+
+    def _parts(self, query: MetricQuery, versions: Versions) -> Iterator[sa.Select[Any]]:
+        """Each with the keys of the query, and some of its other columns."""
+        current = (query.start, query.end)
+        groups = list(_alike(query.metrics))
+        found = [self._part(query, group, versions, current, {}) for group in groups]
+        if query.compare is not None:
+            before, buckets = query.previous()
+            moved = dict(zip(buckets, query.buckets(), strict=True))
+            found += [
+                self._part(query, group, versions, (before.start, before.end), moved, PREVIOUS)
+                for group in groups
+            ]
+        yield from found
+        if query.fill is not None:
+            yield _filling(query, found)
+
+    def _part(  # the last two make it the period before
+        self,
+        query: MetricQuery,
+        group: Mapping[str, Metric],
+        versions: Versions,
+        between: tuple[datetime | None, datetime | None],
+        moved: Mapping[datetime, datetime],
+        suffix: str = "",
+    ) -> sa.Select[Any]:
+        metric = next(iter(group.values()))
+        source = self.dialect.source(versions[metric.table], "facts")
+        tables: dict[str, sa.FromClause] = {
+            name: self.dialect.source(versions[join.table], name)
+            for name, join in metric.joins.items()
+            if name in _needed(query, metric)
+        }
+        time = source.c[metric.time]
+        keys = [_column(metric, name, source, tables).label(name) for name in query.by]
+        joined: sa.FromClause = source
+        for name, table in tables.items():
+            pairs = metric.joins[name].on.items()
+            on = sa.and_(*(source.c[here] == table.c[there] for here, there in pairs))
+            joined = joined.outerjoin(table, on)
+        if query.grain is not None:
+            bucket = _bucket(query.grain, query.zone, time)
+            if moved:
+                pairs_table = _pairs(moved)
+                joined = joined.join(pairs_table, bucket == pairs_table.c.old)
+                bucket = pairs_table.c.new
+            keys.insert(0, bucket.label(TIME))
+        values = [
+            self._measure(each.measure, source).label(f"{name}{suffix}")
+            for name, each in group.items()
+        ]
+        statement = sa.select(*keys, *values).select_from(joined)
+        start, end = between
+        if start is not None:
+            statement = statement.where(time >= start)
+        if end is not None:
+            statement = statement.where(time < end)
+        if metric.where is not None:
+            types = versions[metric.table].columns
+            statement = statement.where(condition(filters.parse(metric.where, types), source.c))
+        if query.where is not None:
+            of = _Dimensions(metric, source, tables)
+            statement = statement.where(condition(query.where, of))
+        return statement.group_by(*(sa.literal_column(str(n + 1)) for n in range(len(keys))))
+
+    def _measure(self, measure: Measure, source: sa.FromClause) -> Expression:
+        column = source.c[measure.column] if measure.column else sa.literal_column("*")
+        match measure.function:
+            case Function.RATIO:
+                assert measure.numerator  # noqa: S101  # as the model checks
+                assert measure.denominator  # noqa: S101
+                over = sa.cast(self._measure(measure.denominator, source), sa.Double)
+                value = sa.cast(self._measure(measure.numerator, source), sa.Double)
+                return value / sa.func.nullif(over, 0)
+            case Function.COUNT_DISTINCT:
+                return sa.func.count(sa.distinct(column))
+            case Function.QUANTILE:
+                return self.dialect.quantile(float(measure.quantile or 0), column)
+            case _:
+                return _FUNCTIONS[measure.function](column)
+
+
+_FUNCTIONS: Final[Mapping[Function, Callable[[Any], Expression]]] = {
+    Function.SUM: sa.func.sum,
+    Function.COUNT: sa.func.count,
+    Function.AVERAGE: sa.func.avg,
+    Function.MINIMUM: sa.func.min,
+    Function.MAXIMUM: sa.func.max,
+}
+
+
+def paged(statement: sa.Select[Any], order: Sequence[Order], part: Part) -> sa.Select[Any]:
+    """Some rows of an answer, in this order, in which no two have the same place.
+
+    One row more than the limit tells whether there are more. Backwards, the nearest come first.
+    """
+    answer = statement.subquery("found")
+    backwards = part.place is not None and part.place.backwards
+    page = sa.select(*answer.c)
+    if part.place is not None:
+        page = page.where(_beyond(answer, order, part.place.key, backwards=backwards))
+    return page.order_by(*_sorting(answer, order, backwards=backwards)).limit(part.limit + 1)
+
+
+def counted(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """How many rows an answer has."""
+    return sa.select(sa.func.count()).select_from(statement.subquery("found"))
+
+
+def row_order(query: RowQuery) -> tuple[Order, ...]:
+    """The order of rows: those that are alike in it, in the order of reading."""
+    return complete(query.order, [ROW])
+
+
+def _sorting(
+    answer: sa.FromClause, order: Sequence[Order], *, backwards: bool
+) -> Iterator[Expression]:
+    for each in order:
+        column = answer.c[each.column]
+        sorting = column.desc() if each.descending != backwards else column.asc()
+        yield sorting.nulls_first() if backwards else sorting.nulls_last()
+
+
+def _beyond(
+    answer: sa.FromClause, order: Sequence[Order], key: Sequence[Cell], *, backwards: bool
+) -> Expression:
+    """What lies after a key, or before it: alike in the first columns, and beyond in the next."""
+    found: list[Expression] = []
+    alike: list[Expression] = []
+    for each, value in zip(order, key, strict=True):
+        column = answer.c[each.column]
+        found.append(sa.and_(*alike, _after(column, each, value, backwards=backwards)))
+        alike.append(column.is_(None) if value is None else column == value)
+    return sa.or_(*found)
+
+
+def _after(column: Expression, order: Order, value: Cell, *, backwards: bool) -> Expression:
+    """Rows without a value come last: nothing is after them, and all others are before."""
+    if value is None:
+        return column.is_not(None) if backwards else sa.false()
+    beyond = column < value if order.descending != backwards else column > value
+    return beyond if backwards else sa.or_(beyond, column.is_(None))
+
+
+def _alike(metrics: Mapping[str, Metric]) -> Iterator[dict[str, Metric]]:
+    """Metrics that differ in nothing but what is measured can be computed at once."""
+    groups: dict[str, dict[str, Metric]] = {}
+    for name, metric in metrics.items():
+        same = metric.model_dump_json(include={"table", "time", "where", "joins", "dimensions"})
+        groups.setdefault(same, {})[name] = metric
+    yield from groups.values()
+
+
+def _together(query: MetricQuery, parts: Sequence[sa.Select[Any]]) -> sa.Select[Any]:
+    """All parts, in a row for each key."""
+    values = [name for name in query.columns if name not in query.keys]
+    below = sa.union_all(
+        *(
+            sa.select(
+                *(
+                    (found.c[name] if name in found.c else sa.null().label(name))
+                    for name in (*query.keys, *values)
+                )
+            )
+            for number, part in enumerate(parts)
+            for found in [part.subquery(f"part_{number}")]
+        )
+    ).subquery("parts")
+    merged: list[Expression] = [sa.func.max(below.c[name]) for name in values]
+    if query.fill is Fill.ZERO:
+        merged = [sa.func.coalesce(value, 0) for value in merged]
+    named = [value.label(name) for name, value in zip(values, merged, strict=True)]
+    keys = [below.c[name] for name in query.keys]
+    return sa.select(*keys, *named).group_by(*keys)
+
+
+def _filling(query: MetricQuery, parts: Sequence[sa.Select[Any]]) -> sa.Select[Any]:
+    """All buckets, for all that the answer is broken down by."""
+    buckets = sa.bindparam("buckets", query.buckets(), type_=sa.ARRAY(sa.DateTime(timezone=True)))
+    times = sa.select(sa.func.unnest(buckets).label(TIME)).subquery("times")
+    if not query.by:
+        return sa.select(times.c[TIME])
+    seen = sa.union(
+        *(
+            sa.select(*(found.c[name] for name in query.by))
+            for number, part in enumerate(parts)
+            for found in [part.subquery(f"seen_{number}")]
+        )
+    ).subquery("seen")
+    return sa.select(times.c[TIME], *(seen.c[name] for name in query.by)).join_from(
+        times, seen, sa.true()
+    )
+
+
+def _pairs(moved: Mapping[datetime, datetime]) -> sa.Subquery:
+    times = sa.ARRAY(sa.DateTime(timezone=True))
+    return sa.select(
+        sa.func.unnest(sa.bindparam("old", list(moved), type_=times, unique=True)).label("old"),
+        sa.func.unnest(sa.bindparam("new", list(moved.values()), type_=times, unique=True)).label(
+            "new"
+        ),
+    ).subquery("moved")
+
+
+def _bucket(grain: Grain, zone: str, time: Expression) -> Expression:
+    """When the bucket begins that a time lies in: see `Grain.floor`.
+
+    Hours are cut off by as much as a clock shows beyond the full hour, so that of an hour which
+    comes twice, each is one.
+    """
+    unit: Expression = sa.bindparam("grain", grain.value)
+    name: Expression = sa.bindparam("zone", zone)
+    if grain is Grain.MINUTE:
+        return sa.func.date_trunc(unit, time)
+    local = sa.func.timezone(name, time)
+    if grain is Grain.HOUR:
+        return time - (local - sa.func.date_trunc(unit, local))
+    return sa.func.timezone(name, sa.func.date_trunc(unit, local))
+
+
+def _needed(query: MetricQuery, metric: Metric) -> set[str]:
+    """The joins that a query needs."""
+    where = filters.columns_of(query.where) if query.where is not None else ()
+    joins = (metric.dimensions[name].join for name in {*query.by, *where} - {TIME})
+    return {join for join in joins if join}
+
+
+def _column(
+    metric: Metric, dimension: str, source: sa.FromClause, tables: Mapping[str, sa.FromClause]
+) -> Expression:
+    join = metric.dimensions[dimension].join
+    return (tables[join] if join else source).c[metric.column(dimension)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dimensions:
+    """A metric's dimensions, as if they were a table's columns."""
+
+    metric: Metric
+    source: sa.FromClause
+    tables: Mapping[str, sa.FromClause]
+
+    def __getitem__(self, name: str) -> Expression:
+        return _column(self.metric, name, self.source, self.tables)
