@@ -42,7 +42,9 @@ class House:
         return result.stdout
 
     def revenue(self) -> dict[str, Decimal]:
-        answer = httpx2.get(f"{self.analytics.url}/v1/metrics/revenue/query", params={"by": "country"})
+        answer = httpx2.get(
+            f"{self.analytics.url}/v1/metrics/revenue/query", params={"by": "country"}
+        )
         rows = answer.json()["rows"]
         return {row["country"]: Decimal(row["revenue"]) for row in rows}
 

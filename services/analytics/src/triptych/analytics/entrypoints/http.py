@@ -9,6 +9,7 @@ from triptych.analytics.entrypoints.http_metrics import metric_routes
 from triptych.analytics.entrypoints.http_tables import table_routes
 from triptych.analytics.entrypoints.http_usage import usage_routes
 from triptych.analytics.entrypoints.openapi import describe
+from triptych.analytics.entrypoints.page_routes import page_routes
 from triptych.analytics.wiring import Analytics
 from triptych.service.app import create_app
 
@@ -20,7 +21,12 @@ def create_analytics(analytics: Analytics) -> FastAPI:
         title="Triptych analytics",
         description="Metrics and rows of the lake's tables.",
         version=version("triptych-analytics"),
-        routers=[metric_routes(service), table_routes(service), usage_routes(service)],
+        routers=[
+            page_routes(),
+            metric_routes(service),
+            table_routes(service),
+            usage_routes(service),
+        ],
         probes={"lake": analytics.tables.check},
         notes={"redis": shared.note} if shared else {},
         close=shared.close if shared else None,

@@ -199,7 +199,7 @@ def _beyond(
     for each, value in zip(order, key, strict=True):
         column = answer.c[each.column]
         found.append(sa.and_(*alike, _after(column, each, value, backwards=backwards)))
-        alike.append(column.is_(None) if value is None else column == value)
+        alike.append(column.is_(None) if value is None else column == sa.literal(value))
     return sa.or_(*found)
 
 
@@ -207,7 +207,8 @@ def _after(column: Expression, order: Order, value: Cell, *, backwards: bool) ->
     """Rows without a value come last: nothing is after them, and all others are before."""
     if value is None:
         return column.is_not(None) if backwards else sa.false()
-    beyond = column < value if order.descending != backwards else column > value
+    bound = sa.literal(value)
+    beyond = column < bound if order.descending != backwards else column > bound
     return beyond if backwards else sa.or_(beyond, column.is_(None))
 
 

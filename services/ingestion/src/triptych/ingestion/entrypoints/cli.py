@@ -8,10 +8,10 @@ from triptych.ingestion.entrypoints.contracts_cli import contracts_cli
 from triptych.ingestion.entrypoints.http import create_ingestion
 from triptych.ingestion.entrypoints.keys_cli import keys_cli
 from triptych.ingestion.entrypoints.load_cli import load
-from triptych.service.reloading import reloading
 from triptych.ingestion.entrypoints.store_cli import migrate, prune
 from triptych.ingestion.settings import IngestionSettings
 from triptych.ingestion.wiring import wire
+from triptych.service.reloading import reloading
 from triptych.service.server import serve as serve_http
 from triptych.service.tracing import configure_tracing
 

@@ -1,0 +1,64 @@
+"""Whatever is asked is answered as the OpenAPI document says, and never with 500."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import schemathesis
+from fastapi import FastAPI
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import CHECKS
+
+from triptych.analytics.entrypoints.http import create_analytics
+from triptych.analytics.settings import AnalyticsSettings, LimitSettings
+from triptych.analytics.wiring import wire
+from triptych.lake.lake import Lake
+
+
+@pytest.fixture
+def app(lake: Lake, shop: Path, commit: Callable[[Lake, str, pa.Table], int]) -> Iterator[FastAPI]:
+    rows = {
+        "event_time": [datetime(2030, 1, 1, tzinfo=UTC) + timedelta(hours=n) for n in range(50)],
+        "country": ["France", "Spain"] * 25,
+        "cancelled": [False] * 50,
+        "revenue": [Decimal("1.50")] * 50,
+    }
+    commit(lake, "sales", pa.table(rows))
+    made = AnalyticsSettings(
+        lake_url=str(lake.root),
+        metrics_dir=shop / "metrics",
+        limit=LimitSettings(burst=0, sustained=0, daily=0),
+    )
+    with wire(made) as analytics:
+        yield create_analytics(analytics)
+
+
+def test_all_answers_conform_to_the_openapi_document(app: FastAPI) -> None:
+    """schemathesis: requests that the document allows, and some that it does not."""
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
+    conform: Any = CHECKS.get_by_names(
+        [
+            "not_a_server_error",
+            "status_code_conformance",
+            "content_type_conformance",
+            "response_schema_conformance",
+        ]
+    )
+    tried = []
+
+    for found in schema.get_all_operations():
+        operation = found.ok()  # type: ignore[union-attr]  # else it fails, as it should
+
+        @settings(suppress_health_check=list(HealthCheck))
+        @given(case=operation.as_strategy())
+        def conforms(case: Any) -> None:
+            case.call_and_validate(checks=conform)
+
+        conforms()
+        tried.append(operation.label)
+
+    assert len(tried) >= 12
