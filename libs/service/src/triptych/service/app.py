@@ -63,9 +63,8 @@ def create_app(  # noqa: PLR0913  # each has its name where it is called
     app.state.health = Health(probes, notes or {})
     answer_with_problems(app)
     app.add_middleware(Requests, registry=registry, tracer_provider=tracer_provider, quiet=quiet)
-    app.include_router(docs_routes(title))
-    app.include_router(health_routes(app.state.health))
-    for router in routers:
+    # The service's own come first: they are tried in this order, each time.
+    for router in (*routers, docs_routes(title), health_routes(app.state.health)):
         app.include_router(router)
     readers = [Depends(reader)] if reader else []
 

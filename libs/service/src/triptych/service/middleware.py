@@ -23,6 +23,7 @@ CLIENT_GONE: Final = 499  # no answer was sent: as nginx counts it
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _FIELDS: Final = frozenset({b"x-request-id", b"traceparent", b"tracestate"})
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_WELL: Final = (HTTPStatus.OK, HTTPStatus.NOT_MODIFIED)
 _QUIET: Final = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -32,7 +33,7 @@ class Requests:
     The request's id is the client's `X-Request-ID` when that is sane, else a new one; the trace's
     is taken from `traceparent` (W3C Trace Context). Both stand on every line of the log. Where
     there is a provider of spans, each request is one, but for those that machines make all day.
-    What goes well (200) on the routes in `quiet` is counted, and logged for debugging only.
+    What goes well (200, 304) on the routes in `quiet` is counted, and logged for debugging only.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Requests:
         histogram.observe(seconds)
         if span.is_recording():
             _describe(span, scope, method, route, status)
-        quiet = scope["path"] in _QUIET or (status == HTTPStatus.OK and route in self._quiet)
+        quiet = scope["path"] in _QUIET or (status in _WELL and route in self._quiet)
         level = self._log.debug if quiet else self._log.info
         level(
             "http.request",

@@ -1,4 +1,4 @@
-"""The load: a process of its own that sends events over many connections, and counts the answers.
+"""The load: a process of its own that asks over many connections, and counts the answers.
 
     python -m triptych.tools.bench.generator < job.json > result.json
 
@@ -30,7 +30,7 @@ STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
-_OK: Final = b"200"
+_OK: Final = (b"200", b"304")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,10 @@ class Job:
     seconds: float
     warmup: float = 0
     """Seconds before these that are not measured."""
+    paths: tuple[str, ...] = ()
+    """What is asked for instead, one after the other."""
+    headers: str = ""
+    """Lines that are sent then, too."""
 
 
 @dataclass(slots=True)
@@ -52,9 +56,9 @@ class Result:
     """What came back."""
 
     acknowledged: int = 0
-    """Events that were answered with 200, those of the warm-up too."""
+    """Events, or requests, that were answered well, those of the warm-up too."""
     measured: int = 0
-    """Events that were answered with 200 in the time that is measured."""
+    """Those that were in the time that is measured."""
     seconds: float = 0
     """That time."""
     latencies: Counter[int] = field(default_factory=Counter)
@@ -66,7 +70,7 @@ class Result:
 
     @property
     def rate(self) -> float:
-        """Events a second."""
+        """Events, or requests, a second."""
         return self.measured / self.seconds if self.seconds else 0.0
 
     def milliseconds(self, share: float) -> float:
@@ -149,7 +153,9 @@ class _Connection(asyncio.Protocol):
         if head < 0:
             return
         length = _LENGTH.search(self.answer, 0, head)
-        if length is None:
+        if length is None and self.answer[9:12] == b"304":
+            self._count(time.perf_counter())
+        elif length is None:
             self.transport.abort()
         elif len(self.answer) >= head + 4 + int(length[1]):
             self._count(time.perf_counter())
@@ -165,7 +171,7 @@ class _Connection(asyncio.Protocol):
         self.transport.write(next(self.requests))
 
     def _count(self, now: float) -> None:
-        if (status := self.answer[9:12]) != _OK:
+        if (status := self.answer[9:12]) not in _OK:
             self.result.errors[status.decode()] += 1
         else:
             self.result.acknowledged += self.batch
@@ -181,6 +187,11 @@ class _Connection(asyncio.Protocol):
 
 def _requests(job: Job) -> Iterator[bytes]:
     url = urlsplit(job.url)
+    if job.paths:
+        asked = [
+            f"GET {path} HTTP/1.1\r\nHost: {url.netloc}\r\n{job.headers}\r\n" for path in job.paths
+        ]
+        yield from itertools.cycle(text.encode() for text in asked)
     ids = events.ids()
     kind = STRUCTURED if job.batch == 1 else BATCH
     head = f"POST {url.path} HTTP/1.1\r\nHost: {url.netloc}\r\nContent-Type: {kind}\r\n"

@@ -20,6 +20,10 @@ def main() -> None:
     async def post_events(request: Request) -> dict[str, int]:
         return {"bytes": len(await request.body())}
 
+    @router.get("/v1/nothing")
+    async def get_nothing() -> dict[str, int]:
+        return {"bytes": 0}
+
     configure_logging(LogSettings(format="json"))
     app = create_app(
         title="No-op",
@@ -27,7 +31,7 @@ def main() -> None:
         version="0",
         routers=[router],
         probes={},
-        quiet={"/v1/events"},  # as ingestion's own
+        quiet={"/v1/events", "/v1/nothing"},  # as the services' own
     )
     serve(app, HttpSettings(), section="no_op")
 

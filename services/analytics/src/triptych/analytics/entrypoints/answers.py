@@ -1,11 +1,13 @@
 """What the routes share: from a question to an answer's page, and its representation."""
 
+import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
 
 from triptych.analytics.application.asking import Ask, Asked
 from triptych.analytics.application.caching import Representation, SingleFlight
@@ -14,6 +16,7 @@ from triptych.analytics.domain.columns import Column
 from triptych.analytics.domain.query import UnfitQuery
 from triptych.analytics.entrypoints.clients import Clients
 from triptych.analytics.entrypoints.formats import FORMATS, JSON, Answer
+from triptych.analytics.entrypoints.recalling import Recall, recalling
 from triptych.analytics.entrypoints.responding import Question, Responder
 from triptych.analytics.infrastructure.metrics import MetricFolder
 from triptych.analytics.settings import QuerySettings
@@ -29,6 +32,7 @@ class Service:
     responder: Responder
     clients: Clients
     limits: QuerySettings
+    recall: Recall
     fingerprint: str
     """Of the secret that cursors are signed with: it is in the answers' bytes."""
 
@@ -50,6 +54,7 @@ class Service:
             responder,
             Clients.of(settings.limit.trusted_proxies),
             settings.query,
+            Recall(analytics.tables, analytics.metrics),
             analytics.fingerprint,
         )
 
@@ -69,13 +74,27 @@ class Service:
         wanted = replace(wanted, asked=asked)
         others = (wanted.media_type, wanted.total, wanted.zone, today.date(), self.fingerprint)
         address = f"{request.url.path}?{_without(request, 'cursor')}"
+        told = f"{asked.key}|{others}|{address}"
         question = Question(
-            key=f"{asked.key}|{others}|{address}",
+            key=hashlib.sha256(told.encode()).hexdigest()[:32],
             cost=asked.cost,
             pinned=wanted.pinned,
             make=lambda: self._made(wanted, address, today),
         )
+        if not wanted.posted and (wanted.as_of is None or wanted.pinned):
+            free = not (wanted.pinned or wanted.cursor)
+            versions = {n: t.version for n, t in asked.versions.items()} if free else {}
+            self.recall.remember(request, question, versions)
+        return await self.respond(request, question)
+
+    async def respond(self, request: Request, question: Question) -> Response:
+        """The answer to a question that was read."""
         return await self.responder.respond(request, self.clients.name(request), question)
+
+    @property
+    def route(self) -> type[APIRoute]:
+        """The kind of route that answers questions."""
+        return recalling(self.recall, self.respond)
 
     def _made(self, wanted: "Wanted", address: str, today: datetime) -> Representation:
         asked = wanted.asked
@@ -118,10 +137,15 @@ class Wanted:
     zone: str
     media_type: str
     cursor: str | None
-    pinned: bool
+    as_of: str | None
     total: bool
     posted: bool
     others: Mapping[str, object]
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it names the version that it is for."""
+        return self.as_of is not None and self.as_of.isdigit()
 
 
 def _told(versions: Versions) -> list[dict[str, object]]:

@@ -1,6 +1,7 @@
 """The door for programs: the service's HTTP application."""
 
 from importlib.metadata import version
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -13,6 +14,13 @@ from triptych.analytics.entrypoints.page_routes import page_routes
 from triptych.analytics.wiring import Analytics
 from triptych.service.app import create_app
 
+QUIET: Final = frozenset(
+    f"/v1/{where}{suffix}"
+    for where in ("metrics/{name}/query", "tables/{name}/rows")
+    for suffix in ("", ".{suffix}")
+)
+"""What goes well here is counted; to log it, too, would take a good part of all time."""
+
 
 def create_analytics(analytics: Analytics) -> FastAPI:
     """The service's HTTP application."""
@@ -22,11 +30,12 @@ def create_analytics(analytics: Analytics) -> FastAPI:
         description="Metrics and rows of the lake's tables.",
         version=version("triptych-analytics"),
         routers=[
-            page_routes(),
             metric_routes(service),
             table_routes(service),
             usage_routes(service),
+            page_routes(),
         ],
+        quiet=QUIET,
         probes={"lake": analytics.tables.check},
         notes={"redis": shared.note} if shared else {},
         close=shared.close if shared else None,

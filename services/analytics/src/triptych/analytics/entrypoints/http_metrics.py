@@ -66,7 +66,20 @@ class ExplainedBody(BaseModel):
 
 def metric_routes(service: Service) -> APIRouter:
     """`/v1/metrics` and `/v1/query`."""
-    router = APIRouter(prefix="/v1", tags=["metrics"])
+    router = APIRouter(prefix="/v1", tags=["metrics"], route_class=service.route)
+
+    async def query_metric(
+        request: Request, name: str, cut: Annotated[Cut, Query()], suffix: Suffix | None = None
+    ) -> Response:
+        metrics = {name: find(service.metrics.metrics, name)}
+        return await service.answer(request, _wanted(service, request, metrics, cut, suffix))
+
+    routed(
+        router,
+        "/metrics/{name}/query",
+        query_metric,
+        summary="A metric's values: over which time, cut how.",
+    )
 
     @router.get("/metrics", summary="The metrics that can be asked for.")
     def list_metrics() -> MetricsBody:
@@ -86,19 +99,6 @@ def metric_routes(service: Service) -> APIRouter:
             first=iso(first, UTC_ZONE) if first else None,
             last=iso(last, UTC_ZONE) if last else None,
         )
-
-    async def query_metric(
-        request: Request, name: str, cut: Annotated[Cut, Query()], suffix: Suffix | None = None
-    ) -> Response:
-        metrics = {name: find(service.metrics.metrics, name)}
-        return await service.answer(request, _wanted(service, request, metrics, cut, suffix))
-
-    routed(
-        router,
-        "/metrics/{name}/query",
-        query_metric,
-        summary="A metric's values: over which time, cut how.",
-    )
 
     @router.post("/query", summary="The values of several metrics.", response_class=Response)
     async def query(request: Request, cut: ManyMetrics) -> Response:
@@ -148,7 +148,7 @@ def _wanted(
         zone=query.zone,
         media_type=media_type(suffix, request.headers.get("accept")),
         cursor=cut.cursor,
-        pinned=cut.as_of is not None and cut.as_of.isdigit(),
+        as_of=cut.as_of,
         total=cut.total,
         posted=request.method == "POST",
         others={"metrics": [_told(name, metric) for name, metric in metrics.items()]},

@@ -76,7 +76,7 @@ class TablesBody(BaseModel):
 
 def table_routes(service: Service) -> APIRouter:
     """`/v1/tables`."""
-    router = APIRouter(prefix="/v1", tags=["tables"])
+    router = APIRouter(prefix="/v1", tags=["tables"], route_class=service.route)
 
     @router.get("/tables", summary="The tables that there are.")
     def list_tables() -> TablesBody:
@@ -93,7 +93,7 @@ def table_routes(service: Service) -> APIRouter:
             zone="UTC",
             media_type=media_type(suffix, request.headers.get("accept")),
             cursor=cut.cursor,
-            pinned=cut.as_of is not None and cut.as_of.isdigit(),
+            as_of=cut.as_of,
             total=cut.total,
             posted=False,
             others={},
