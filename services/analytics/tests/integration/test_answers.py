@@ -81,7 +81,11 @@ def test_who_has_an_answer_is_not_sent_it_again_until_there_is_another(
 def test_an_answer_is_computed_once_and_then_comes_from_memory(client: TestClient) -> None:
     first, second = client.get(QUERY), client.get(QUERY)
 
+    counted = client.get("/metrics").text
+
     assert [first.headers["x-cache"], second.headers["x-cache"]] == ["MISS", "HIT"]
+    assert 'analytics_answers_total{source="hit"} 1.0' in counted
+    assert "analytics_query_seconds_count 1.0" in counted
     assert first.content == second.content
     assert "query;dur=" in first.headers["server-timing"]
 

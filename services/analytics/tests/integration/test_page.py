@@ -20,6 +20,7 @@ from triptych.testing.processes import Service, running
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 DAYS = 60
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +36,12 @@ def browser() -> Iterator[Browser]:
         yield playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def service(
-    lake: Lake,
-    commit: Callable[[Lake, str, pa.Table], int],
-    environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory, commit: Callable[[Lake, str, pa.Table], int]
 ) -> Iterator[Service]:
     """Two months of sales; in the second, there is one pound more a day."""
+    lake = Lake.open(str(tmp_path_factory.mktemp("lake")))
     hours = range(24 * DAYS)
     rows = {
         "event_time": pa.array(
@@ -54,7 +54,12 @@ def service(
         ),
     }
     commit(lake, "sales", pa.table(rows))
-    with running("analytics", environment) as server:
+    settings = {
+        "TRIPTYCH_LAKE_URL": str(lake.root),
+        "TRIPTYCH_METRICS_DIR": str(ROOT / "examples" / "shop" / "metrics"),
+        "TRIPTYCH_LIMIT__BURST": "0",
+    }
+    with running("analytics", settings) as server:
         yield server
 
 

@@ -16,6 +16,7 @@ from triptych.analytics.application.working import Workers
 from triptych.analytics.domain.limits import Policy
 from triptych.analytics.domain.page import Cursors
 from triptych.analytics.infrastructure.lake import LakeTables, open_tables
+from triptych.analytics.infrastructure.measurements import Measurements
 from triptych.analytics.infrastructure.metrics import MetricFolder
 from triptych.analytics.infrastructure.redis import (
     Shared,
@@ -41,6 +42,7 @@ class Analytics:
     across: SharedFlight | None
     shared: Shared | None
     registry: CollectorRegistry
+    measurements: Measurements
     fingerprint: str
 
 
@@ -62,6 +64,9 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
         threads=query.threads,
     ) as tables:
         workers = Workers(query.running, query.queue)
+        registry = CollectorRegistry()
+        measurements = Measurements(registry)
+        measurements.watch(workers)
         memory = MemoryCache(settings.cache.bytes)
         limiter = LocalLimiter(policies(settings.limit))
         shared = _shared(settings.redis)
@@ -82,7 +87,8 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
                 workers=workers,
                 across=SharedFlight(shared, query.seconds) if shared else None,
                 shared=shared,
-                registry=CollectorRegistry(),
+                registry=registry,
+                measurements=measurements,
                 fingerprint=hashlib.sha256(key).hexdigest()[:16],
             )
         finally:

@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from triptych.tools.bench import report
+from triptych.tools.bench.analytics import measure as analytics_measure
+from triptych.tools.bench.analytics import report as analytics_report
 from triptych.tools.bench.etl import measure as etl_measure
 from triptych.tools.bench.etl import report as etl_report
 from triptych.tools.bench.ingestion import Plan, Row, measure
@@ -74,6 +76,30 @@ def etl(
     etl_report.show(Console(width=max(WIDTH, Console().width)), found)
     if json is not None:
         json.write_bytes(etl_report.as_json(plan, found))
+
+
+@cli.command()
+def analytics(
+    quick: Annotated[bool, typer.Option("--quick", help="All of it, but small.")] = False,
+    rows: Annotated[int, typer.Option(min=1000, help="How many orders.")] = 10_000_000,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 5,
+    json: Annotated[Path | None, typer.Option(help="Write the numbers here, too.")] = None,
+) -> None:
+    """Measure analytics beside raw DuckDB, Datasette, common practice and a service that does
+    nothing: questions that nobody asked before, and such as were answered; the first page and a
+    deep one."""
+    install_everything("bench")
+    plan = analytics_measure.Plan(rows=rows, rounds=rounds)
+    if quick:
+        plan = analytics_measure.Plan(rows=20_000, rounds=1, seconds=0.5, deep=50)
+    with _progress() as bar:
+        task = bar.add_task("starting", total=None)
+        found = list(
+            analytics_measure.measure(plan, lambda what: bar.update(task, description=what))
+        )
+    analytics_report.show(Console(width=max(WIDTH, Console().width)), plan, found)
+    if json is not None:
+        json.write_bytes(analytics_report.as_json(plan, found))
 
 
 def _quick(chosen: tuple[StoreName, ...]) -> Plan:

@@ -9,20 +9,18 @@ conflicts, no metrics.
 """
 
 import os
-import socket
 import sqlite3
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Final, TypeAlias
 
-import orjson
 import sqlalchemy as sa
-import uvicorn
 from fastapi import Depends, FastAPI, Request
 from pydantic import BaseModel, Field
 from sqlalchemy import orm
 from sqlalchemy.exc import IntegrityError
+
+from triptych.tools.bench.plainly import serve
 
 _LOCK_SECONDS: Final = 30
 
@@ -129,18 +127,8 @@ def _durable(connection: sqlite3.Connection, _: object) -> None:
 
 
 def main() -> None:
-    """Serve, on a free port that is announced as the services announce theirs."""
-    config = uvicorn.Config(
-        create_app(os.environ["DATABASE_URL"]),
-        loop="uvloop",
-        http="httptools",
-        log_level="warning",
-        access_log=False,
-    )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        print(orjson.dumps({"event": "http.listening", "url": url}).decode(), file=sys.stderr)
-        uvicorn.Server(config).run(sockets=[listener])
+    """Serve."""
+    serve(create_app(os.environ["DATABASE_URL"]))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """Say what was measured: a table for people, JSON for programs."""
 
-import os
-import platform
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -12,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from triptych.tools.bench.ingestion import BATCHES, Plan, Row
+from triptych.tools.bench.plainly import machine
 from triptych.tools.bench.subjects import Shape, Subject
 from triptych.tools.stores import StoreName
 
@@ -71,11 +70,7 @@ def show(out: Console, rows: Sequence[Row]) -> None:
 def as_json(plan: Plan, rows: Sequence[Row]) -> bytes:
     """Everything, with the machine that it is true of."""
     content = {
-        "machine": {
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cores": os.cpu_count(),
-        },
+        "machine": machine(),
         "plan": asdict(plan),
         "rows": [
             asdict(row) | {f"times {other}": ratio(rows, row, other) for other in COMPARED_WITH}

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from triptych.tools.chaos.analytics.scenarios import play as play_analytics
 from triptych.tools.chaos.etl.scenarios import Numbers as EtlNumbers
 from triptych.tools.chaos.etl.scenarios import play as play_etl
 from triptych.tools.chaos.ingestion import Numbers, play
@@ -55,6 +56,22 @@ def etl(
     for verdict in play_etl(EtlNumbers(kills=kills, seed=seed), only):
         _print(out, "etl", verdict)
         ended.append(("etl", verdict))
+    out.print(_table(ended))
+    broken = any(verdict.state is State.BROKEN for _, verdict in ended)
+    raise typer.Exit(1 if broken else 0)
+
+
+@cli.command()
+def analytics(
+    kills: Annotated[int, typer.Option(help="How often the service is killed.")] = 10,
+    only: Annotated[str, typer.Option(help="Play scenarios whose name contains this.")] = "",
+) -> None:
+    """Take Redis away from analytics, and its files, memory and time; kill it; count its answers."""
+    out = Console()
+    ended: list[tuple[str, Verdict]] = []
+    for verdict in play_analytics(kills, only):
+        _print(out, "analytics", verdict)
+        ended.append(("analytics", verdict))
     out.print(_table(ended))
     broken = any(verdict.state is State.BROKEN for _, verdict in ended)
     raise typer.Exit(1 if broken else 0)

@@ -53,6 +53,8 @@ class Explained:
 
 
 Query: TypeAlias = MetricQuery | RowQuery
+TimeRange: TypeAlias = tuple[datetime | None, datetime | None]
+"""The first moment that there is, and the last; none of no rows."""
 Versions: TypeAlias = Mapping[str, TableVersion]
 
 
@@ -90,8 +92,6 @@ class Tables(Protocol):
         """How the answer would be computed."""
         ...
 
-    def time_range(
-        self, table: TableVersion, column: str
-    ) -> tuple[datetime | None, datetime | None]:
+    def time_range(self, table: TableVersion, column: str) -> TimeRange:
         """The first and the last time in a column."""
         ...

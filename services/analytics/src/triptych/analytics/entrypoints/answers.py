@@ -45,6 +45,7 @@ class Service:
             analytics.workers,
             analytics.limiter,
             analytics.across,
+            analytics.measurements,
             public=True,
         )
         settings = analytics.settings

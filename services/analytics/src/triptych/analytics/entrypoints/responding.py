@@ -15,6 +15,7 @@ from triptych.analytics.application.caching import Cache, Representation, Single
 from triptych.analytics.application.limiting import Limiter, TooMuch
 from triptych.analytics.application.working import Workers
 from triptych.analytics.domain.limits import Verdict
+from triptych.analytics.infrastructure.measurements import Measurements
 from triptych.analytics.infrastructure.redis import SharedFlight
 
 SMALLEST_COMPRESSED: Final = 1024  # bytes
@@ -44,6 +45,7 @@ class Responder:
     limiter: Limiter
     across: SharedFlight | None
     """Where there are replicas, one of them computes."""
+    measurements: Measurements
     public: bool
     """Whether everybody may ask, so that anybody may keep the answers."""
 
@@ -64,6 +66,7 @@ class Responder:
         }
         if _has(request.headers.get("if-none-match"), headers["ETag"]):
             standing = await self.limiter.charge(client, 0)
+            self.measurements.answered("unchanged", None)
             return Response(status_code=304, headers={**headers, **limit_fields(standing)})
         found = await self.cache.get(key)
         how = "HIT" if found else "SHARED" if self.flights.running(key) else "MISS"
@@ -71,15 +74,19 @@ class Responder:
         verdict = await self.limiter.charge(client, cost)
         headers |= limit_fields(verdict)
         if not verdict.allowed:
+            self.measurements.refused()
             raise TooMuch(_too_much(cost, verdict), headers=_retry(verdict))
-        queried = 0.0
+        queried = None
         if found is None:
             found = await self.flights.run(key, lambda: self._made(key, encoding, question))
             queried = time.perf_counter() - started
+        self.measurements.answered(how.lower(), queried)
         headers |= dict(found.headers)
         headers["X-Cache"] = how
         total = time.perf_counter() - started
-        headers["Server-Timing"] = f"query;dur={queried * 1000:.1f}, total;dur={total * 1000:.1f}"
+        headers["Server-Timing"] = (
+            f"query;dur={(queried or 0) * 1000:.1f}, total;dur={total * 1000:.1f}"
+        )
         body = b"" if request.method == "HEAD" else found.body
         if request.method == "HEAD":
             headers["Content-Length"] = str(len(found.body))

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, Final
 
 import duckdb
@@ -24,6 +23,7 @@ from triptych.analytics.application.ports import (
     Part,
     Query,
     TableVersion,
+    TimeRange,
     Version,
     Versions,
 )
@@ -57,6 +57,7 @@ class LakeTables:
         self._connection = connection
         self._seconds = seconds
         self._newest: dict[str, TableVersion] = {}
+        self._ranges: dict[tuple[str, str], tuple[int, TimeRange]] = {}
         self._statements = Statements(Dialect(_source, _quantile))
 
     def names(self) -> Sequence[str]:
@@ -103,16 +104,18 @@ class LakeTables:
         sql, values = _compiled(paged(self._whole(query, versions), _order(query), part))
         return Explained(sql, [value for value in values if not isinstance(value, list)])
 
-    def time_range(
-        self, table: TableVersion, column: str
-    ) -> tuple[datetime | None, datetime | None]:
+    def time_range(self, table: TableVersion, column: str) -> TimeRange:
         """See `Tables.time_range`."""
-        source = _source(table, "rows")
+        known = self._ranges.get((table.name, column))
+        if known is not None and known[0] == table.version:
+            return known[1]
         if column not in table.columns:
             raise WrongColumn(f"{table.name!r} has no column {column!r}")
+        source = _source(table, "rows")
         times = sa.select(sa.func.min(source.c[column]), sa.func.max(source.c[column]))
         found = self._fetch(times, {table.name: table})
         first, last = (column[0].as_py() for column in found.columns)
+        self._ranges[table.name, column] = table.version, (first, last)
         return first, last
 
     def _whole(self, query: Query, versions: Versions) -> sa.Select[Any]:

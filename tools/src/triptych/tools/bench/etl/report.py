@@ -1,7 +1,5 @@
 """Say what was measured of etl: a table for people, JSON for programs."""
 
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -13,6 +11,7 @@ from rich.table import Table
 
 from triptych.tools.bench.etl.measure import NOTHING_NEW, Plan, Row
 from triptych.tools.bench.etl.sides import HAND_WRITTEN, REMARKS, TRIPTYCH
+from triptych.tools.bench.plainly import machine
 
 NOTHING_SECONDS: Final = 1.0
 
@@ -84,11 +83,7 @@ def verdicts(rows: Sequence[Row]) -> list[tuple[str, bool]]:
 def as_json(plan: Plan, rows: Sequence[Row]) -> bytes:
     """Everything, with the machine that it is true of."""
     content = {
-        "machine": {
-            "system": platform.platform(),
-            "python": platform.python_version(),
-            "cores": os.cpu_count(),
-        },
+        "machine": machine(),
         "plan": asdict(plan),
         "rows": [asdict(row) | {"etl is times": ratio(rows, row.work, row.side)} for row in rows],
         "goals": [{"goal": told, "reached": reached} for told, reached in verdicts(rows)],

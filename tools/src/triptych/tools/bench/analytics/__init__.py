@@ -1,0 +1,1 @@
+"""What `./triptych bench analytics` measures."""

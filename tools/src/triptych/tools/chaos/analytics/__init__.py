@@ -1,0 +1,1 @@
+"""Break what analytics reads from, and count what it answers."""

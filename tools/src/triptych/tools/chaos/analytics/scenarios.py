@@ -1,0 +1,298 @@
+"""All scenarios for analytics: whatever goes away, an answer is right or it is none."""
+
+import signal
+import socket
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import httpx2
+import pyarrow.parquet as pq
+
+from triptych.lake.change import Change, DataFile, Progress
+from triptych.lake.lake import Lake
+from triptych.testing.processes import Service, running
+from triptych.testing.redis import redis
+from triptych.tools.chaos.verdict import Findings, State, Verdict
+
+_METRICS: Final = """\
+version: 1
+metrics:
+  total:
+    description: The sum of all numbers.
+    table: numbers
+    time: at
+    measure: { function: sum, column: n }
+    dimensions: [kind]
+"""
+_TOTAL: Final = "/v1/metrics/total/query"
+_ROWS: Final = "/v1/tables/numbers/rows"
+_SECRET: Final = "what signs cursors for as long as this lasts"  # noqa: S105  # of its own
+ASKED, EVERY, SLOWEST = 60, 10, 10
+"""Questions, after how many of them a version is committed, and how many seconds one may take."""
+RIGHT: Final = "every answer is right, or an error that says what to do; none is stale"
+
+
+@dataclass
+class House:
+    """A lake with a table of numbers, and analytics over it."""
+
+    folder: Path
+    rows: int
+    settings: dict[str, str] = field(default_factory=dict)
+    versions: int = 0
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def lake(self) -> Lake:
+        """Its lake."""
+        return Lake.open(str(self.folder / "lake"))
+
+    def commit(self, name: str = "numbers", rows: int | None = None) -> None:
+        """Commit as many numbers again, from 1 on."""
+        table = self.lake.table(name)
+        file = table.new_file(f"{uuid.uuid4().hex}.parquet")
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.sql(
+                "SELECT i AS n, TIMESTAMPTZ '2030-01-01 00:00:00+00' + to_seconds(i) AS at,"
+                " 'kind ' || (i % 5) AS kind FROM range(1, $1 + 1) AS t(i)",
+                params=[rows or self.rows],
+            ).write_parquet(str(file))
+        schema, stored = pq.read_schema(file), DataFile(file, rows or self.rows)
+        before = table.position("chaos")
+        change = Change((stored,), schema)
+        table.commit(change, [Progress("chaos", before, before + 1)])
+
+    def serve(self, **settings: str) -> Service:
+        """Analytics over the lake."""
+        usual = {
+            "TRIPTYCH_LAKE_URL": str(self.folder / "lake"),
+            "TRIPTYCH_METRICS_DIR": str(self.folder / "metrics"),
+            "TRIPTYCH_CURSOR__SECRET": _SECRET,
+            "TRIPTYCH_LIMIT__BURST": "0",
+            "TRIPTYCH_LIMIT__SUSTAINED": "0",
+            "TRIPTYCH_LIMIT__DAILY": "0",
+        }
+        return self.stack.enter_context(running("analytics", {**usual, **settings}))
+
+    def total(self, commits: int) -> str:
+        """What the sum is after so many commits."""
+        return str(commits * self.rows * (self.rows + 1) // 2)
+
+
+@contextmanager
+def house(rows: int) -> Iterator[House]:
+    """A lake of its own, until the block ends."""
+    with tempfile.TemporaryDirectory(prefix="triptych-chaos-") as name, ExitStack() as stack:
+        made = House(Path(name), rows, stack=stack)
+        (made.folder / "metrics").mkdir()
+        (made.folder / "metrics" / "numbers.yaml").write_text(_METRICS)
+        made.commit()
+        yield made
+
+
+def redis_harmed(how: str, signals: tuple[signal.Signals, signal.Signals | None]) -> Verdict:
+    """Kill or pause the Redis of two replicas, while versions are committed."""
+    findings = Findings(f"Redis {how}", f"slower, never wrong: {RIGHT}")
+    with redis() as server, house(1000) as here:
+        replicas = [here.serve(TRIPTYCH_REDIS__URL=server.url) for _ in range(2)]
+        seen: Counter[str] = Counter()
+        harm, mend = ASKED // 3, 2 * ASKED // 3
+        for number in range(ASKED):
+            if number == harm:
+                server.process.send_signal(signals[0])
+            if number == mend and signals[1]:
+                server.process.send_signal(signals[1])
+            if (number + 1) % EVERY == 0:
+                here.commit()
+            answer = httpx2.get(f"{replicas[number % 2].url}{_TOTAL}", timeout=30)
+            seen[_judged(answer, here.total(1 + (number + 1) // EVERY))] += 1
+        _count(findings, seen, {"right"})
+    return findings.verdict()
+
+
+def vacuumed() -> Verdict:
+    """Remove old versions under those who walk through pages of them."""
+    promise = "a walk sees one version, or is told with 410 to begin again"
+    findings = Findings("vacuum under a walk", promise)
+    with house(1000) as here, httpx2.Client(timeout=30) as client:
+        url = here.serve().url
+        page = client.get(f"{url}{_ROWS}", params={"limit": 10}).json()
+        for file in (here.folder / "lake" / "numbers").glob("*.parquet"):
+            file.unlink()
+        here.commit("others")
+        gone = client.get(f"{url}{page['next']}")
+        told = gone.json()
+        findings.add(
+            f"the next page: {gone.status_code}", holds=gone.status_code == httpx2.codes.GONE
+        )
+        findings.add("with a way on", holds="Begin again" in told.get("hint", ""))
+        other = client.get(f"{url}/v1/tables/others/rows", params={"limit": 1})
+        findings.add(f"another table: {other.status_code}", holds=other.is_success)
+    return findings.verdict()
+
+
+def corrupt() -> Verdict:
+    """Damage a file of one table."""
+    findings = Findings("a corrupt file", "an error that names the lake; other tables are served")
+    with house(1000) as here, httpx2.Client(timeout=30) as client:
+        here.commit("others")
+        url = here.serve().url
+        [file] = (here.folder / "lake" / "numbers").glob("*.parquet")
+        file.write_bytes(file.read_bytes()[:-200] + bytes(200))
+        bad = client.get(f"{url}{_TOTAL}")
+        findings.add(
+            f"its metric: {bad.status_code}",
+            holds=bad.status_code == httpx2.codes.SERVICE_UNAVAILABLE,
+        )
+        findings.add("as a problem", holds="lake-away" in bad.text and "Traceback" not in bad.text)
+        other = client.get(f"{url}/v1/tables/others/rows", params={"limit": 1})
+        findings.add(f"another table: {other.status_code}", holds=other.is_success)
+    return findings.verdict()
+
+
+def endless() -> Verdict:
+    """Ask what takes longer than a query may."""
+    findings = Findings("a query that never ends", "504, and the service goes on")
+    with house(3_000_000) as here, httpx2.Client(timeout=60) as client:
+        here.commit("others", 10)
+        limit = {"TRIPTYCH_QUERY__SECONDS": "0.05", "TRIPTYCH_QUERY__THREADS": "1"}
+        url = here.serve(**limit).url
+        began = time.perf_counter()
+        slow = client.get(f"{url}{_ROWS}", params={"order": "-kind,-n", "limit": 10_000})
+        took = time.perf_counter() - began
+        findings.add(f"{slow.status_code}", holds=slow.status_code == httpx2.codes.GATEWAY_TIMEOUT)
+        findings.add(f"after {took:.1f} s", holds=took < SLOWEST)
+        other = client.get(f"{url}/v1/tables/others/rows", params={"limit": 1})
+        findings.add(f"a small table: {other.status_code}", holds=other.is_success)
+    return findings.verdict()
+
+
+def too_large() -> Verdict:
+    """Ask what needs more memory than there is for it."""
+    findings = Findings("memory limit", "413, and the service goes on")
+    with house(3_000_000) as here, httpx2.Client(timeout=60) as client:
+        here.commit("others", 10)
+        limit = {"TRIPTYCH_QUERY__MEMORY": "20MB", "TRIPTYCH_QUERY__THREADS": "1"}
+        url = here.serve(**limit).url
+        large = client.get(f"{url}{_ROWS}.csv", params={"order": "-kind,-n", "limit": 1_000_000})
+        findings.add(
+            f"{large.status_code}", holds=large.status_code == httpx2.codes.CONTENT_TOO_LARGE
+        )
+        other = client.get(f"{url}/v1/tables/others/rows", params={"limit": 1})
+        findings.add(f"a small table: {other.status_code}", holds=other.is_success)
+    return findings.verdict()
+
+
+def slow_readers(number: int) -> Verdict:
+    """Let clients ask for large answers, and not read them."""
+    findings = Findings("slow readers", "others are answered all the same")
+    with house(200_000) as here, httpx2.Client(timeout=30) as client, ExitStack() as held:
+        service = here.serve()
+        host, port = service.url.removeprefix("http://").split(":")
+        sent = f"GET {_ROWS}.csv?limit=200000 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        for _ in range(number):
+            reader = held.enter_context(socket.create_connection((host, int(port))))
+            reader.sendall(sent)
+        answers = [client.get(f"{service.url}{_TOTAL}") for _ in range(50)]
+        seen = Counter(_judged(answer, here.total(1)) for answer in answers)
+        findings.add(f"{number} readers wait")
+        _count(findings, seen, {"right"})
+    return findings.verdict()
+
+
+def killed(kills: int) -> Verdict:
+    """Kill it with SIGKILL while it is asked, and start it again."""
+    promise = "after a restart, ETags and cursors are what they were, and answers are right"
+    findings = Findings("killed", promise)
+    with house(5000) as here, httpx2.Client(timeout=30) as client:
+        service = here.serve()
+        etag = client.get(f"{service.url}{_TOTAL}").headers["etag"]
+        page = client.get(f"{service.url}{_ROWS}", params={"limit": 10}).json()
+        kept = following = unanswered = 0
+        for _ in range(kills):
+            asking = _Asking(f"{service.url}{_TOTAL}?limit=")
+            asking.start()
+            time.sleep(0.2)
+            service.stop(signal.SIGKILL)
+            asking.join()
+            unanswered += asking.failed
+            findings.held = findings.held and asking.wrong == 0
+            service = here.serve()
+            same = client.get(f"{service.url}{_TOTAL}", headers={"If-None-Match": etag})
+            kept += same.status_code == httpx2.codes.NOT_MODIFIED
+            following += client.get(f"{service.url}{page['next']}").is_success
+        findings.add(f"{kills} kills, {unanswered} requests unanswered")
+        findings.add(f"{kept} ETags kept", holds=kept == kills)
+        findings.add(f"{following} cursors led on", holds=following == kills)
+    return findings.verdict()
+
+
+class _Asking(threading.Thread):
+    """Asks until it is not answered."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.url = url
+        self.failed = self.wrong = 0
+
+    def run(self) -> None:
+        with httpx2.Client(timeout=10) as client:
+            for number in range(1, 10_000):
+                try:
+                    answer = client.get(f"{self.url}{number}")
+                except httpx2.TransportError:
+                    self.failed += 1
+                    return
+                self.wrong += not answer.is_success
+
+
+def _judged(answer: httpx2.Response, right: str) -> str:
+    if not answer.is_success:
+        return f"{answer.status_code}"
+    [row] = answer.json()["rows"]
+    return "right" if str(row["total"]) == right else "WRONG"
+
+
+def _count(findings: Findings, seen: Counter[str], allowed: set[str]) -> None:
+    for what, number in sorted(seen.items()):
+        findings.add(f"{number} {what}", holds=what in allowed)
+
+
+def scenarios(kills: int) -> dict[str, Callable[[], Verdict]]:
+    """What is played, in this order."""
+    return {
+        "Redis killed": lambda: redis_harmed("killed", (signal.SIGKILL, None)),
+        "Redis paused": lambda: redis_harmed("paused", (signal.SIGSTOP, signal.SIGCONT)),
+        "vacuum": vacuumed,
+        "corrupt file": corrupt,
+        "endless query": endless,
+        "memory limit": too_large,
+        "slow readers": lambda: slow_readers(50),
+        "killed": lambda: killed(kills),
+    }
+
+
+def play(kills: int, only: str = "") -> Iterator[Verdict]:
+    """Play the scenarios whose names contain `only`."""
+    for name, scenario in scenarios(kills).items():
+        if only in name:
+            yield _verdict(name, scenario)
+
+
+def _verdict(name: str, scenario: Callable[[], Any]) -> Verdict:
+    try:
+        found: Verdict = scenario()
+    except Exception as error:  # noqa: BLE001  # whatever it is, the promise was not kept
+        counted = f"{type(error).__name__}: {error}"
+        return Verdict(name, "it can be played", counted, State.BROKEN)
+    return found
