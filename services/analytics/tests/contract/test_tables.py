@@ -336,6 +336,17 @@ def test_a_date_is_a_dimension_like_any_other(subject: Subject) -> None:
     assert by_dimensions(answer) == {(date(2030, 1, 1),): 1, (date(2030, 1, 2),): 2}
 
 
+def test_a_date_says_when_as_a_time_does(subject: Subject) -> None:
+    subject.add({"day": date(2030, 1, 31)}, {"day": date(2030, 2, 1)}, {"day": date(2030, 2, 2)})
+
+    answer = subject.ask_for(a_metric(time="day"), grain=Grain.MONTH, zone="Asia/Tokyo")
+
+    assert by_time(answer) == {
+        datetime(2030, 1, 1, tzinfo=UTC): 1,
+        datetime(2030, 2, 1, tzinfo=UTC): 2,
+    }
+
+
 def test_a_table_that_has_no_rows_yet_answers_with_none(subject: Subject) -> None:
     version = subject.add()
 

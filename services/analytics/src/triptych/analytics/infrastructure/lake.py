@@ -44,6 +44,8 @@ from triptych.lake.table import Snapshot, Table
 
 # DuckDB speaks PostgreSQL's dialect; its own paramstyle is $1, $2.
 _DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_VERSIONS: Final = 256
+"""How many versions that were named are remembered."""
 _AGAIN_SECONDS: Final = 0.05
 _PLACE: Final = "CAST(file_index * 1099511627776 + file_row_number AS BIGINT)"
 """Where a row of Parquet files is: in which of them, and the how manieth there."""
@@ -57,8 +59,9 @@ class LakeTables:
         self._connection = connection
         self._seconds = seconds
         self._newest: dict[str, TableVersion] = {}
+        self._named: dict[tuple[str, AsOf], TableVersion] = {}
         self._ranges: dict[tuple[str, str], tuple[int, TimeRange]] = {}
-        self._statements = Statements(Dialect(_source, _quantile))
+        self._statements = Statements(Dialect(_source, _quantile, _utc_bucket))
 
     def names(self) -> Sequence[str]:
         """See `Tables.names`."""
@@ -75,12 +78,21 @@ class LakeTables:
     def version(self, name: str, as_of: AsOf = None) -> TableVersion:
         """See `Tables.version`. While there is none newer, the newest costs a look at a folder."""
         table = self._lake.table(name)
-        if as_of is not None:
-            return _version(table, table.snapshot(as_of))
         known = self._newest.get(name)
-        if known is None or table.moved_on(known.version):
-            known = self._newest[name] = _version(table, table.snapshot())
-        return known
+        if as_of is None:
+            if known is None or table.moved_on(known.version):
+                known = self._newest[name] = _version(table, table.snapshot())
+            return known
+        # Who walks through pages asks for one version again and again.
+        key = (name, as_of)
+        found = known if known and known.version == as_of else self._named.get(key)
+        if found is None or not _is_there(found):
+            found = _version(table, table.snapshot(as_of))
+            if isinstance(as_of, int):
+                self._named[key] = found
+                while len(self._named) > _VERSIONS:
+                    self._named.pop(next(iter(self._named)), None)
+        return found
 
     def history(self, name: str, limit: int) -> Sequence[Version]:
         """See `Tables.history`."""
@@ -235,6 +247,12 @@ _SQL_TYPES: Final[Mapping[ColumnType, sa.types.TypeEngine[Any]]] = {
 }
 
 
+def _utc_bucket(unit: Expression, time: Expression) -> Expression:
+    """To cut a plain timestamp down takes a fourth of the time: no calendar of a zone is asked."""
+    plain = sa.func.make_timestamp(sa.func.epoch_us(time))
+    return sa.func.make_timestamptz(sa.func.epoch_us(sa.func.date_trunc(unit, plain)))
+
+
 def _quantile(share: float, column: Expression) -> Expression:
     return sa.func.quantile_cont(column, sa.literal(share))
 
@@ -266,10 +284,16 @@ def _ended_after(seconds: float, cursor: duckdb.DuckDBPyConnection) -> Iterator[
         watcher.join()  # or it would interrupt a cursor that is closed
 
 
+def _is_there(table: TableVersion) -> bool:
+    """Whether no vacuum has removed it."""
+    snapshot = table.handle
+    assert isinstance(snapshot, Snapshot)  # noqa: S101  # as `version` made it
+    return all(file.path.exists() for file in snapshot.stored)
+
+
 def _refuse_vacuumed(versions: Versions) -> None:
     for table in versions.values():
-        snapshot = table.handle
-        if isinstance(snapshot, Snapshot) and not all(f.path.exists() for f in snapshot.stored):
+        if not _is_there(table):
             raise VersionGone(f"{table.name!r}: version {table.version} was vacuumed")
 
 

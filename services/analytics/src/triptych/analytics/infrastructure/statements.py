@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from triptych.analytics.application.ports import Part, TableVersion, Versions
 from triptych.analytics.domain import filters
-from triptych.analytics.domain.columns import Cell
+from triptych.analytics.domain.columns import Cell, ColumnType
 from triptych.analytics.domain.metric import Function, Measure, Metric
 from triptych.analytics.domain.query import (
     PREVIOUS,
@@ -39,6 +39,8 @@ class Dialect:
     source: Callable[[TableVersion, str], sa.FromClause]
     """A table, under that alias; with the column `_row`, that tells its rows apart."""
     quantile: Callable[[float, Expression], Expression]
+    utc_bucket: Callable[[Expression, Expression], Expression]
+    """A moment, cut down to a unit of UTC."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ class Statements:
             on = sa.and_(*(source.c[here] == table.c[there] for here, there in pairs))
             joined = joined.outerjoin(table, on)
         if query.grain is not None:
-            bucket = _bucket(query.grain, query.zone, time)
+            is_moment = versions[metric.table].columns[metric.time] is ColumnType.TIME
+            bucket = self._bucket(query.grain, query.zone if is_moment else "", time)
             if moved:
                 pairs_table = _pairs(moved)
                 joined = joined.join(pairs_table, bucket == pairs_table.c.old)
@@ -131,6 +134,25 @@ class Statements:
             of = _Dimensions(metric, source, tables)
             statement = statement.where(condition(query.where, of))
         return statement.group_by(*(sa.literal_column(str(n + 1)) for n in range(len(keys))))
+
+    def _bucket(self, grain: Grain, zone: str, time: Expression) -> Expression:
+        """When the bucket begins that a time lies in: see `Grain.floor`. A day is of no zone.
+
+        Hours are cut off by as much as a clock shows beyond the full hour, so that of an hour which
+        comes twice, each is one.
+        """
+        unit: Expression = sa.bindparam("grain", grain.value)
+        if zone == "UTC" or (zone and grain is Grain.MINUTE):
+            return self.dialect.utc_bucket(unit, time)
+        if not zone:
+            return sa.func.timezone(
+                sa.literal("UTC"), sa.func.date_trunc(unit, sa.cast(time, sa.DateTime()))
+            )
+        name: Expression = sa.bindparam("zone", zone)
+        local = sa.func.timezone(name, time)
+        if grain is Grain.HOUR:
+            return time - (local - sa.func.date_trunc(unit, local))
+        return sa.func.timezone(name, sa.func.date_trunc(unit, local))
 
     def _measure(self, measure: Measure, source: sa.FromClause) -> Expression:
         column = source.c[measure.column] if measure.column else sa.literal_column("*")
@@ -270,22 +292,6 @@ def _pairs(moved: Mapping[datetime, datetime]) -> sa.Subquery:
             "new"
         ),
     ).subquery("moved")
-
-
-def _bucket(grain: Grain, zone: str, time: Expression) -> Expression:
-    """When the bucket begins that a time lies in: see `Grain.floor`.
-
-    Hours are cut off by as much as a clock shows beyond the full hour, so that of an hour which
-    comes twice, each is one.
-    """
-    unit: Expression = sa.bindparam("grain", grain.value)
-    name: Expression = sa.bindparam("zone", zone)
-    if grain is Grain.MINUTE:
-        return sa.func.date_trunc(unit, time)
-    local = sa.func.timezone(name, time)
-    if grain is Grain.HOUR:
-        return time - (local - sa.func.date_trunc(unit, local))
-    return sa.func.timezone(name, sa.func.date_trunc(unit, local))
 
 
 def _needed(query: MetricQuery, metric: Metric) -> set[str]:
