@@ -66,7 +66,7 @@ def run_command(
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A PostgreSQL server for all tests of this process."""
-    with postgres() as server:
+    with postgres(autovacuum=False) as server:
         yield server
 
 

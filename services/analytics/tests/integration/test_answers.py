@@ -18,7 +18,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from triptych.analytics.entrypoints.http import create_analytics
-from triptych.analytics.settings import AnalyticsSettings, CursorSettings, LimitSettings
+from triptych.analytics.settings import (
+    AnalyticsSettings,
+    CursorSettings,
+    LimitSettings,
+    QuerySettings,
+)
 from triptych.analytics.wiring import Analytics, wire
 from triptych.lake.lake import Lake
 
@@ -126,9 +131,21 @@ def test_large_answers_are_compressed_for_who_can_read_that(
     assert "Accept-Encoding" in packed.headers["vary"]
 
 
-def test_an_answer_of_a_version_that_is_named_never_changes(client: TestClient) -> None:
-    assert "immutable" in client.get(QUERY, params={"as_of": 0}).headers["cache-control"]
-    assert "no-cache" in client.get(QUERY).headers["cache-control"]
+@pytest.mark.parametrize(
+    ("path", "as_of", "kept"),
+    [
+        ("/v1/tables/sales/rows", 0, "max-age=86400"),
+        ("/v1/tables/sales/rows", None, "no-cache"),
+        (QUERY, 0, "no-cache"),  # what the metric means may change
+        (QUERY, None, "no-cache"),
+    ],
+)
+def test_only_rows_of_a_version_that_is_named_may_be_kept_unasked(
+    client: TestClient, path: str, as_of: int | None, kept: str
+) -> None:
+    parameters = {} if as_of is None else {"as_of": as_of}
+
+    assert kept in client.get(path, params=parameters).headers["cache-control"]
 
 
 def test_head_tells_what_get_would(client: TestClient) -> None:
@@ -260,6 +277,22 @@ def test_an_explanation_tells_the_statement_and_the_cost_and_runs_nothing(
     assert "x" in told["parameters"]
     assert "'x'" not in told["sql"]
     assert (told["cost"], told["tables"]) == (1, [{"name": "sales", "version": 0, "rows": 4}])
+
+
+def test_an_answer_beyond_the_limit_of_bytes_is_refused(
+    lake: Lake, shop: Path, commit: Commit
+) -> None:
+    commit(lake, "sales", sales(*map(str, range(500))))
+    with (
+        wired(lake, shop, query=QuerySettings(bytes=1024)) as analytics,
+        TestClient(create_analytics(analytics)) as client,
+    ):
+        few, many = (
+            client.get("/v1/tables/sales/rows.csv", params={"limit": limit}) for limit in (5, 500)
+        )
+
+    assert (few.status_code, many.status_code) == (200, 413)
+    assert "1024 are allowed" in many.json()["detail"]
 
 
 def limited(lake: Lake, shop: Path, **limits: Any) -> Any:

@@ -6,6 +6,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from triptych.analytics.application.errors import AnswerTooLarge, QueryTooSlow, VersionGone
 from triptych.analytics.application.ports import Part
@@ -108,3 +111,21 @@ def test_a_query_that_needs_too_much_memory_is_refused(
         query, versions = RowQuery("t", ("n",), order=(Order("n"),)), {"t": tables.version("t")}
         with pytest.raises(AnswerTooLarge):
             tables.page(query, versions, Part(2_000_000))
+
+
+def test_a_query_is_a_span_that_tells_the_versions(
+    tables: LakeTables,
+    lake: Lake,
+    commit: Callable[[Lake, str, pa.Table], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    commit(lake, "t", pa.table({"n": [1, 2, 3]}))
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    monkeypatch.setattr("triptych.analytics.infrastructure.lake._TRACER", tracer)
+
+    tables.page(RowQuery("t", ("n",)), {"t": tables.version("t")}, Part(1))
+
+    [span] = exporter.get_finished_spans()
+    assert (span.name, dict(span.attributes or {})) == ("tables.query", {"t.version": 0})

@@ -80,6 +80,7 @@ class PostgresServer:
     binaries: Path
     identity: Identity
     process: subprocess.Popen[bytes] | None = None
+    autovacuum: bool = True
 
     def url(self, database: str = "postgres") -> str:
         """The SQLAlchemy URL of a database."""
@@ -104,6 +105,7 @@ class PostgresServer:
             "unix_socket_directories": str(self.folder),
             "max_connections": "200",
             "shared_buffers": "128MB",
+            "autovacuum": "on" if self.autovacuum else "off",
             "autovacuum_naptime": "10s",
         }
         settings = [text for name, value in options.items() for text in ("-c", f"{name}={value}")]
@@ -156,15 +158,19 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres() -> Iterator[PostgresServer]:
+def postgres(*, autovacuum: bool = True) -> Iterator[PostgresServer]:
     """A new server with no data, until the block ends.
+
+    Its own maintenance (`autovacuum`) takes transactions, too: what is read in the order of commits
+    waits for them.
 
     Raises:
         NoPostgres: there are no binaries, or they do not run here.
     """
     folder = Path(tempfile.mkdtemp(prefix="triptych-postgres-"))
     binaries = _binaries()
-    server = PostgresServer(folder, binaries, Identity.for_binaries(binaries))
+    identity = Identity.for_binaries(binaries)
+    server = PostgresServer(folder, binaries, identity, autovacuum=autovacuum)
     try:
         server.identity.own(folder)
         options = ("--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-locale")

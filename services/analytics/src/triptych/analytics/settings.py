@@ -33,6 +33,12 @@ class QuerySettings(Section):
     rows: int = Field(
         default=10_000, ge=1, description="The most rows of a page in JSON.", examples=[10000]
     )
+    bytes: int = Field(
+        default=256 * 1024 * 1024,
+        ge=1024,
+        description="The largest answer, before it is compressed.",
+        examples=[268435456],
+    )
     export_rows: int = Field(
         default=1_000_000,
         ge=1,

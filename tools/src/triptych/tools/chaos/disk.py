@@ -29,4 +29,5 @@ def small_disk(megabytes: int) -> Iterator[Path]:
         try:
             yield Path(folder)
         finally:
-            subprocess.run(["umount", folder], check=True)
+            # Lazily: what was killed on it may still be about to end.
+            subprocess.run(["umount", "--lazy", folder], check=True)

@@ -1,7 +1,7 @@
 """Ask tables, page by page: every page of a walk is of the same versions."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from triptych.analytics.application.errors import VersionGone
 from triptych.analytics.application.ports import AsOf, Part, Query, Tables, TableVersion, Versions
-from triptych.analytics.domain.columns import Cell, Columns, UnknownColumn, type_of
+from triptych.analytics.domain.columns import Cell, UnknownColumn, type_of
 from triptych.analytics.domain.filters import Filter
 from triptych.analytics.domain.page import Cursors, Place
 from triptych.analytics.domain.query import MetricQuery, Order, RowQuery, complete
@@ -135,8 +135,3 @@ def row_query(
     if hidden:
         raise UnknownColumn(f"order: {hidden[0]!r} is not among the columns that are asked for")
     return RowQuery(table.name, wanted, where, tuple(order))
-
-
-def column_types(versions: Mapping[str, TableVersion]) -> Mapping[str, Columns]:
-    """The types of the tables' columns."""
-    return {name: table.columns for name, table in versions.items()}

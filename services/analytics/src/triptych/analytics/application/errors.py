@@ -32,7 +32,7 @@ class QueryTooSlow(TriptychError):
 
 
 class AnswerTooLarge(TriptychError):
-    """The query needs more memory than there is for it."""
+    """The answer is larger than is allowed, or needs more memory than there is for it."""
 
     kind = Kind.TOO_LARGE
     hint = "Ask for a shorter time, a longer grain or fewer dimensions."

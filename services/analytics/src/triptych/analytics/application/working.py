@@ -1,6 +1,7 @@
 """Let a few queries run at a time, and a few more wait."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -39,7 +40,8 @@ class Workers:
             raise Busy(f"{self._waiting} are being answered or wait")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            here = contextvars.copy_context()  # whose request it is, for the log and for traces
+            return await asyncio.get_running_loop().run_in_executor(self._threads, here.run, work)
         finally:
             self._waiting -= 1
 

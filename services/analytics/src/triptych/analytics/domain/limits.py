@@ -66,11 +66,14 @@ def current(policy: Policy, used: Used, now: float) -> dict[int, int]:
     """What still counts. What a clock that was set back since has put into the future counts as
     used just now: it locks nobody out for longer than a window."""
     this = int(now / policy.slot)
+    oldest = this - SLOTS
+    if all(oldest <= slot <= this for slot in used):
+        return dict(used)
     found: dict[int, int] = {}
     for slot, units in used.items():
-        if slot >= this - SLOTS:
-            slot_now = min(slot, this)
-            found[slot_now] = found.get(slot_now, 0) + units
+        if slot >= oldest:
+            counted = min(this, slot)
+            found[counted] = found.get(counted, 0) + units
     return found
 
 

@@ -11,9 +11,10 @@ from fastapi.routing import APIRoute
 
 from triptych.analytics.application.asking import Ask, Asked
 from triptych.analytics.application.caching import Representation, SingleFlight
+from triptych.analytics.application.errors import AnswerTooLarge
 from triptych.analytics.application.ports import Versions
 from triptych.analytics.domain.columns import Column
-from triptych.analytics.domain.query import UnfitQuery
+from triptych.analytics.domain.query import RowQuery, UnfitQuery
 from triptych.analytics.entrypoints.clients import Clients
 from triptych.analytics.entrypoints.formats import FORMATS, JSON, Answer
 from triptych.analytics.entrypoints.recalling import Recall, recalling
@@ -79,7 +80,8 @@ class Service:
         question = Question(
             key=hashlib.sha256(told.encode()).hexdigest()[:32],
             cost=asked.cost,
-            pinned=wanted.pinned,
+            # A metric's meaning may change, though the version does not.
+            lasting=wanted.pinned and isinstance(asked.query, RowQuery),
             make=lambda: self._made(wanted, address, today),
         )
         if not wanted.posted and (wanted.as_of is None or wanted.pinned):
@@ -120,6 +122,8 @@ class Service:
         }
         answer = Answer(page.rows, wanted.columns, wanted.zone, others)
         body = FORMATS[wanted.media_type](answer)
+        if len(body) > self.limits.bytes:
+            raise AnswerTooLarge(f"it has {len(body)} bytes, and {self.limits.bytes} are allowed")
         headers = [("Content-Type", wanted.media_type)]
         if links and not wanted.posted:
             told = ", ".join(f'<{link}>; rel="{name}"' for name, link in links.items())

@@ -20,6 +20,8 @@ from triptych.analytics.infrastructure.redis import SharedFlight
 
 SMALLEST_COMPRESSED: Final = 1024  # bytes
 HIT_COST: Final = 1
+LASTING: Final = 86_400
+"""Seconds for which nobody has to ask again: the cursors in an answer have to lead on meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,8 @@ class Question:
     key: str
     """Names the answer for ever: a digest of the versions, the query and the representation."""
     cost: int
-    pinned: bool
-    """Whether it is for versions that it names, so that its answer never changes."""
+    lasting: bool
+    """Whether the same address has the same answer for ever."""
     make: Callable[[], Representation]
     """Computes it; it may block."""
 
@@ -94,7 +96,7 @@ class Responder:
 
     def _freshness(self, question: Question) -> str:
         who = "public" if self.public else "private"
-        return f"{who}, max-age=31536000, immutable" if question.pinned else f"{who}, no-cache"
+        return f"{who}, max-age={LASTING}" if question.lasting else f"{who}, no-cache"
 
     async def _made(self, key: str, encoding: str, question: Question) -> Representation:
         async def compute() -> Representation:

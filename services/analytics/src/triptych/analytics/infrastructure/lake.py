@@ -8,6 +8,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
+from opentelemetry import trace
 from sqlalchemy.dialects import postgresql
 
 from triptych.analytics.application.errors import (
@@ -44,6 +45,7 @@ from triptych.lake.table import Snapshot, Table
 
 # DuckDB speaks PostgreSQL's dialect; its own paramstyle is $1, $2.
 _DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_TRACER: Final = trace.get_tracer("triptych.analytics")
 _VERSIONS: Final = 256
 """How many versions that were named are remembered."""
 _AGAIN_SECONDS: Final = 0.05
@@ -138,7 +140,9 @@ class LakeTables:
 
     def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
         sql, values = _compiled(statement)
-        with self._connection.cursor() as cursor, _ended_after(self._seconds, cursor) as stop:
+        told = {f"{table.name}.version": table.version for table in versions.values()}
+        span = _TRACER.start_as_current_span("tables.query", attributes=told)
+        with span, self._connection.cursor() as cursor, _ended_after(self._seconds, cursor) as stop:
             try:
                 found: pa.Table = cursor.sql(sql, params=values).to_arrow_table()
             except duckdb.InterruptException:

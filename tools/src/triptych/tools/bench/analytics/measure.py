@@ -224,12 +224,12 @@ connection = duckdb.connect()
 connection.execute("SET TimeZone = 'UTC'")
 files = json.loads(sys.argv[1])
 for line in sys.stdin:
-    rows = connection.execute(
+    rows = connection.sql(
         "SELECT date_trunc('day', ordered_at) AS day, category, sum(amount), count(*) FROM read_parquet($1)"
         " WHERE ordered_at >= $2::TIMESTAMPTZ GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 10001",
-        [files, line.strip()],
-    ).fetchall()
-    print(len(rows), flush=True)
+        params=[files, line.strip()],
+    ).to_arrow_table()
+    print(rows.num_rows, flush=True)
 """
 
 
