@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from triptych.analytics.application.asking import Ask, Asked
 from triptych.analytics.application.ports import Part
+from triptych.analytics.domain.cursors import Cursors
 from triptych.analytics.domain.filters import (
     All,
     Among,
@@ -27,7 +28,6 @@ from triptych.analytics.domain.filters import (
     Some,
 )
 from triptych.analytics.domain.metric import Metric
-from triptych.analytics.domain.page import Cursors
 from triptych.analytics.domain.query import Fill, MetricQuery, Order, RowQuery
 from triptych.analytics.infrastructure.lake import open_tables
 from triptych.core.domain.time import Grain

@@ -4,19 +4,16 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
-import schemathesis
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import CHECKS
 
 from triptych.analytics.entrypoints.http import create_analytics
 from triptych.analytics.settings import AnalyticsSettings, LimitSettings
 from triptych.analytics.wiring import wire
 from triptych.lake.lake import Lake
+from triptych.testing.conformance import conforming
 
 
 @pytest.fixture
@@ -39,26 +36,4 @@ def app(lake: Lake, shop: Path, commit: Callable[[Lake, str, pa.Table], int]) ->
 
 def test_all_answers_conform_to_the_openapi_document(app: FastAPI) -> None:
     """schemathesis: requests that the document allows, and some that it does not."""
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-    conform: Any = CHECKS.get_by_names(
-        [
-            "not_a_server_error",
-            "status_code_conformance",
-            "content_type_conformance",
-            "response_schema_conformance",
-        ]
-    )
-    tried = []
-
-    for found in schema.get_all_operations():
-        operation = found.ok()  # type: ignore[union-attr]  # else it fails, as it should
-
-        @settings(suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy())
-        def conforms(case: Any) -> None:
-            case.call_and_validate(checks=conform)
-
-        conforms()
-        tried.append(operation.label)
-
-    assert len(tried) >= 12
+    assert len(conforming(app)) >= 12

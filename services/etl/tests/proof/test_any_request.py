@@ -5,10 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from fastapi import FastAPI
-from hypothesis import HealthCheck, given, settings
-from schemathesis.checks import CHECKS
 
 from triptych.etl.application.pipeline import read_pipeline
 from triptych.etl.entrypoints.http import create_etl
@@ -20,6 +17,7 @@ from triptych.eventlog.database import open_database
 from triptych.eventlog.log import SCHEMA
 from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON
+from triptych.testing.conformance import conforming
 
 
 @pytest.fixture
@@ -37,26 +35,4 @@ def app(house: Any, shop: Path, database: str) -> Iterator[FastAPI]:
 
 def test_all_answers_conform_to_the_openapi_document(app: FastAPI) -> None:
     """schemathesis: requests that the document allows, and some that it does not."""
-    schema = schemathesis.openapi.from_asgi("/openapi.json", app)
-    conform: Any = CHECKS.get_by_names(
-        [
-            "not_a_server_error",
-            "status_code_conformance",
-            "content_type_conformance",
-            "response_schema_conformance",
-        ]
-    )
-    tried = []
-
-    for found in schema.get_all_operations():
-        operation = found.ok()  # type: ignore[union-attr]  # else it fails, as it should
-
-        @settings(suppress_health_check=list(HealthCheck))
-        @given(case=operation.as_strategy())
-        def conforms(case: Any) -> None:
-            case.call_and_validate(checks=conform)
-
-        conforms()
-        tried.append(operation.label)
-
-    assert len(tried) >= 6
+    assert len(conforming(app)) >= 6

@@ -13,8 +13,8 @@ from triptych.analytics.application.asking import Ask
 from triptych.analytics.application.caching import Cache, MemoryCache
 from triptych.analytics.application.limiting import Limiter, LocalLimiter
 from triptych.analytics.application.working import Workers
+from triptych.analytics.domain.cursors import Cursors
 from triptych.analytics.domain.limits import Policy
-from triptych.analytics.domain.page import Cursors
 from triptych.analytics.infrastructure.lake import LakeTables, open_tables
 from triptych.analytics.infrastructure.measurements import Measurements
 from triptych.analytics.infrastructure.metrics import MetricFolder

@@ -10,12 +10,11 @@ import pyarrow as pa
 from triptych.analytics.application.errors import VersionGone
 from triptych.analytics.application.ports import AsOf, Part, Query, Tables, TableVersion, Versions
 from triptych.analytics.domain.columns import Cell, UnknownColumn, type_of
+from triptych.analytics.domain.cursors import Cursors, Place
 from triptych.analytics.domain.filters import Filter
-from triptych.analytics.domain.page import Cursors, Place
-from triptych.analytics.domain.query import MetricQuery, Order, RowQuery, complete
+from triptych.analytics.domain.query import ROW, Order, RowQuery
 from triptych.core.errors import Kind, TriptychError
 
-ROW = "_row"
 CELLS_A_UNIT = 1_000_000
 """How many cells are read for what one unit of a quota is worth."""
 
@@ -38,13 +37,6 @@ class Asked:
         """By which its answer is told from all others, for ever."""
         versions = sorted((table.name, table.version) for table in self.versions.values())
         return f"{self.scope}|{versions}|{self.part}"
-
-    @property
-    def order(self) -> tuple[Order, ...]:
-        """The order of its rows, in which no two have the same place."""
-        if isinstance(self.query, MetricQuery):
-            return self.query.sorted_by()
-        return complete(self.query.order, [ROW])
 
     @property
     def cost(self) -> int:
@@ -115,7 +107,9 @@ class Ask:
     def _cursor(
         self, asked: Asked, rows: pa.Table, number: int, today: datetime, *, backwards: bool
     ) -> str:
-        key: tuple[Cell, ...] = tuple(rows[o.column][number].as_py() for o in asked.order)
+        key: tuple[Cell, ...] = tuple(
+            rows[o.column][number].as_py() for o in asked.query.sorted_by()
+        )
         versions = {name: table.version for name, table in asked.versions.items()}
         return self.cursors.write(Place(key, backwards, versions), asked.scope, today)
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias
 import pyarrow as pa
 
 from triptych.analytics.domain.columns import Columns
-from triptych.analytics.domain.page import Place
+from triptych.analytics.domain.cursors import Place
 from triptych.analytics.domain.query import MetricQuery, RowQuery
 
 AsOf: TypeAlias = int | datetime | None

@@ -54,7 +54,6 @@ class Column:
     name: str
     type: ColumnType
     unit: str = ""
-    description: str = ""
 
 
 Columns: TypeAlias = Mapping[str, ColumnType]

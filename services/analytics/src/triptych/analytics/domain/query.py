@@ -16,6 +16,8 @@ from triptych.core.errors import Kind, TriptychError
 
 TIME: Final = "time"
 """The column of an answer that says when its buckets begin."""
+ROW: Final = "_row"
+"""The column that tells a table's rows apart, in the order of reading."""
 PREVIOUS: Final = "_previous"
 """What the name of a metric's value in the period before ends with."""
 MAX_BUCKETS: Final = 10_000
@@ -182,12 +184,17 @@ class RowQuery:
         """The table, as others have several."""
         return (self.table,)
 
+    def sorted_by(self) -> tuple[Order, ...]:
+        """An order in which no two rows have the same place: at last, that of reading."""
+        return complete(self.order, [ROW])
+
 
 def complete(order: Iterable[Order], keys: Iterable[str]) -> tuple[Order, ...]:
     """An order that also tells rows apart which are alike in it."""
-    found = {each.column: each for each in reversed([*order])}
-    given = list(dict.fromkeys(each.column for each in order))
-    return (*(found[name] for name in given), *(Order(k) for k in keys if k not in found))
+    found: dict[str, Order] = {}
+    for each in (*order, *map(Order, keys)):
+        found.setdefault(each.column, each)
+    return tuple(found.values())
 
 
 def parse_order(text: str) -> tuple[Order, ...]:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field
 
 from triptych.analytics.application.asking import Ask, Asked
 from triptych.analytics.application.caching import Representation, SingleFlight
@@ -151,6 +152,28 @@ class Wanted:
     def pinned(self) -> bool:
         """Whether it names the version that it is for."""
         return self.as_of is not None and self.as_of.isdigit()
+
+
+class ExplainedBody(BaseModel):
+    """How a question would be answered."""
+
+    sql: str
+    parameters: list[str]
+    cost: int = Field(description="Units of the quotas that it takes.")
+    tables: list[dict[str, int | str]]
+
+
+def explained(service: Service, asked: Asked) -> ExplainedBody:
+    """How a question would be answered."""
+    found = service.ask.tables.explain(asked.query, asked.versions, asked.part)
+    return ExplainedBody(
+        sql=found.sql,
+        parameters=[str(value) for value in found.parameters],
+        cost=asked.cost,
+        tables=[
+            {"name": t.name, "version": t.version, "rows": t.rows} for t in asked.versions.values()
+        ],
+    )
 
 
 def _told(versions: Versions) -> list[dict[str, object]]:

@@ -30,7 +30,11 @@ def serve() -> None:
     configure_tracing("analytics", settings.traces.endpoint)
     with (
         wire(settings) as analytics,
-        reloading(analytics.metrics, settings.metrics.reload_seconds),
+        reloading(
+            analytics.metrics.reload,
+            analytics.metrics.reload_if_changed,
+            settings.metrics.reload_seconds,
+        ),
     ):
         serve_http(create_analytics(analytics), settings.analytics, section="analytics")
 

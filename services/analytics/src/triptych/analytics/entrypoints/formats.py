@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -92,7 +92,8 @@ FORMATS: Final[Mapping[str, Format]] = {
     "application/vnd.apache.arrow.stream": as_arrow,
     "application/vnd.apache.parquet": as_parquet,
 }
-SUFFIXES: Final[Mapping[str, str]] = {
+Suffix = Literal["json", "csv", "ndjson", "arrow", "parquet"]
+SUFFIXES: Final[Mapping[Suffix, str]] = {
     "json": JSON,
     "csv": "text/csv",
     "ndjson": "application/x-ndjson",
@@ -101,7 +102,7 @@ SUFFIXES: Final[Mapping[str, str]] = {
 }
 
 
-def media_type(suffix: str | None, accept: str | None) -> str:
+def media_type(suffix: Suffix | None, accept: str | None) -> str:
     """The format that is wanted: by the address's ending, or else by `Accept`.
 
     Raises:

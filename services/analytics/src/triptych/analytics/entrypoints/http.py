@@ -7,10 +7,10 @@ from fastapi import FastAPI
 
 from triptych.analytics.entrypoints.answers import Service
 from triptych.analytics.entrypoints.http_metrics import metric_routes
+from triptych.analytics.entrypoints.http_page import page_routes
 from triptych.analytics.entrypoints.http_tables import table_routes
 from triptych.analytics.entrypoints.http_usage import usage_routes
 from triptych.analytics.entrypoints.openapi import describe
-from triptych.analytics.entrypoints.page_routes import page_routes
 from triptych.analytics.wiring import Analytics
 from triptych.service.app import create_app
 

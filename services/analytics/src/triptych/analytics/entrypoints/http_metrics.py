@@ -1,7 +1,7 @@
 """`/v1/metrics`: what can be asked, and the answers; `/v1/query`: of several metrics at once."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
@@ -10,12 +10,10 @@ from triptych.analytics.application.asking import Asked
 from triptych.analytics.application.ports import Part, Versions
 from triptych.analytics.domain.metric import Metric
 from triptych.analytics.domain.query import MetricQuery, find
-from triptych.analytics.entrypoints.answers import Service, Wanted, routed
-from triptych.analytics.entrypoints.formats import iso, media_type
+from triptych.analytics.entrypoints.answers import ExplainedBody, Service, Wanted, explained, routed
+from triptych.analytics.entrypoints.formats import Suffix, iso, media_type
 from triptych.analytics.entrypoints.parameters import Cut, ManyMetrics, answer_columns, as_of
 from triptych.core.domain.time import UTC_ZONE, Grain
-
-Suffix = Literal["json", "csv", "ndjson", "arrow", "parquet"]
 
 
 class DimensionBody(BaseModel):
@@ -53,15 +51,6 @@ class DefinitionBody(MetricBody):
     committed_at: str = Field(examples=["2030-01-01T00:00:00Z"])
     first: str | None = Field(description="The first time that there is a row for.")
     last: str | None = Field(description="The last one.")
-
-
-class ExplainedBody(BaseModel):
-    """How a question would be answered."""
-
-    sql: str
-    parameters: list[str]
-    cost: int = Field(description="Units of the quotas that it takes.")
-    tables: list[dict[str, int | str]]
 
 
 def metric_routes(service: Service) -> APIRouter:
@@ -113,19 +102,6 @@ def metric_routes(service: Service) -> APIRouter:
     return router
 
 
-def explained(service: Service, asked: Asked) -> ExplainedBody:
-    """How a question would be answered."""
-    found = service.ask.tables.explain(asked.query, asked.versions, asked.part)
-    return ExplainedBody(
-        sql=found.sql,
-        parameters=[str(value) for value in found.parameters],
-        cost=asked.cost,
-        tables=[
-            {"name": t.name, "version": t.version, "rows": t.rows} for t in asked.versions.values()
-        ],
-    )
-
-
 def _query(
     service: Service, metrics: Mapping[str, Metric], cut: Cut
 ) -> tuple[MetricQuery, Versions]:
@@ -139,7 +115,7 @@ def _wanted(
     request: Request,
     metrics: Mapping[str, Metric],
     cut: Cut,
-    suffix: str | None,
+    suffix: Suffix | None,
 ) -> Wanted:
     query, versions = _query(service, metrics, cut)
     return Wanted(

@@ -10,9 +10,8 @@ from triptych.analytics.application.ports import Part
 from triptych.analytics.domain import filters
 from triptych.analytics.domain.columns import Column, ColumnType
 from triptych.analytics.domain.query import parse_order
-from triptych.analytics.entrypoints.answers import Service, Wanted, routed
-from triptych.analytics.entrypoints.formats import iso, media_type
-from triptych.analytics.entrypoints.http_metrics import ExplainedBody, Suffix, explained
+from triptych.analytics.entrypoints.answers import ExplainedBody, Service, Wanted, explained, routed
+from triptych.analytics.entrypoints.formats import Suffix, iso, media_type
 from triptych.analytics.entrypoints.parameters import LIMIT, as_of
 from triptych.core.domain.time import UTC_ZONE
 

@@ -192,7 +192,7 @@ def answer_columns(query: MetricQuery, versions: Versions) -> Sequence[Column]:
         metric = query.metrics.get(name.removesuffix(PREVIOUS)) if name not in query.keys else None
         if metric is not None:
             kind = value_type(metric.measure, tables[metric.table])
-            return Column(name, kind, metric.unit, metric.description)
+            return Column(name, kind, metric.unit)
         return Column(name, ColumnType.TIME if name == TIME else dimensions[name])
 
     return [column(name) for name in query.columns]

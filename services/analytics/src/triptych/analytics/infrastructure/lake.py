@@ -1,7 +1,7 @@
 """Answers from the lake's tables, computed by DuckDB over the files of their versions."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -9,7 +9,6 @@ import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
 from opentelemetry import trace
-from sqlalchemy.dialects import postgresql
 
 from triptych.analytics.application.errors import (
     AnswerTooLarge,
@@ -29,28 +28,17 @@ from triptych.analytics.application.ports import (
     Versions,
 )
 from triptych.analytics.domain.columns import ColumnType
-from triptych.analytics.domain.query import MetricQuery, Order, RowQuery
-from triptych.analytics.infrastructure.statements import (
-    ROW,
-    Dialect,
-    Expression,
-    Statements,
-    counted,
-    paged,
-    row_order,
-)
+from triptych.analytics.domain.query import MetricQuery, RowQuery
+from triptych.analytics.infrastructure.duckdb import DUCKDB, compiled, source
+from triptych.analytics.infrastructure.statements import Statements, counted, paged
 from triptych.lake.errors import LakeAway
 from triptych.lake.lake import Lake
 from triptych.lake.table import Snapshot, Table
 
-# DuckDB speaks PostgreSQL's dialect; its own paramstyle is $1, $2.
-_DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _TRACER: Final = trace.get_tracer("triptych.analytics")
 _VERSIONS: Final = 256
 """How many versions that were named are remembered."""
 _AGAIN_SECONDS: Final = 0.05
-_PLACE: Final = "CAST(file_index * 1099511627776 + file_row_number AS BIGINT)"
-"""Where a row of Parquet files is: in which of them, and the how manieth there."""
 
 
 class LakeTables:
@@ -63,7 +51,7 @@ class LakeTables:
         self._newest: dict[str, TableVersion] = {}
         self._named: dict[tuple[str, AsOf], TableVersion] = {}
         self._ranges: dict[tuple[str, str], tuple[int, TimeRange]] = {}
-        self._statements = Statements(Dialect(_source, _quantile, _utc_bucket))
+        self._statements = Statements(DUCKDB)
 
     def names(self) -> Sequence[str]:
         """See `Tables.names`."""
@@ -105,7 +93,7 @@ class LakeTables:
 
     def page(self, query: Query, versions: Versions, part: Part) -> pa.Table:
         """See `Tables.page`."""
-        statement = paged(self._whole(query, versions), _order(query), part)
+        statement = paged(self._whole(query, versions), query.sorted_by(), part)
         return self._fetch(statement, versions)
 
     def count(self, query: Query, versions: Versions) -> int:
@@ -115,7 +103,7 @@ class LakeTables:
 
     def explain(self, query: Query, versions: Versions, part: Part) -> Explained:
         """See `Tables.explain`."""
-        sql, values = _compiled(paged(self._whole(query, versions), _order(query), part))
+        sql, values = compiled(paged(self._whole(query, versions), query.sorted_by(), part))
         return Explained(sql, [value for value in values if not isinstance(value, list)])
 
     def time_range(self, table: TableVersion, column: str) -> TimeRange:
@@ -125,8 +113,8 @@ class LakeTables:
             return known[1]
         if column not in table.columns:
             raise WrongColumn(f"{table.name!r} has no column {column!r}")
-        source = _source(table, "rows")
-        times = sa.select(sa.func.min(source.c[column]), sa.func.max(source.c[column]))
+        rows = source(table, "rows")
+        times = sa.select(sa.func.min(rows.c[column]), sa.func.max(rows.c[column]))
         found = self._fetch(times, {table.name: table})
         first, last = (column[0].as_py() for column in found.columns)
         self._ranges[table.name, column] = table.version, (first, last)
@@ -139,7 +127,7 @@ class LakeTables:
         return self._statements.aggregate(query, versions)
 
     def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
-        sql, values = _compiled(statement)
+        sql, values = compiled(statement)
         told = {f"{table.name}.version": table.version for table in versions.values()}
         span = _TRACER.start_as_current_span("tables.query", attributes=told)
         with span, self._connection.cursor() as cursor, _ended_after(self._seconds, cursor) as stop:
@@ -179,10 +167,6 @@ def open_tables(
         yield LakeTables(lake, connection, seconds)
 
 
-def _order(query: Query) -> Sequence[Order]:
-    return query.sorted_by() if isinstance(query, MetricQuery) else row_order(query)
-
-
 def _version(table: Table, snapshot: Snapshot) -> TableVersion:
     entries = table.history()
     committed = next((e.at for e in entries if e.number == snapshot.version), entries[0].at)
@@ -217,53 +201,6 @@ def column_type(kind: pa.DataType) -> ColumnType:
             return ColumnType.TIME
         case _:
             return ColumnType.OTHER
-
-
-def _source(table: TableVersion, alias: str) -> sa.FromClause:
-    snapshot = table.handle
-    assert isinstance(snapshot, Snapshot)  # noqa: S101  # as `version` made it
-    if not snapshot.files:
-        none = [
-            sa.cast(sa.null(), _SQL_TYPES.get(kind, sa.Text())).label(name)
-            for name, kind in table.columns.items()
-        ]
-        row: sa.ColumnElement[Any] = sa.literal_column("0").label(ROW)
-        return sa.select(*none, row).where(sa.false()).subquery(alias)
-    files = sa.bindparam(f"files_{table.name}", list(snapshot.files), type_=sa.ARRAY(sa.Text))
-    options: list[sa.ColumnElement[Any]] = [
-        sa.literal_column("union_by_name := true"),
-        sa.literal_column("hive_partitioning := false"),
-    ]
-    read = sa.func.read_parquet(files, *options).table_valued(
-        *table.columns, "file_index", "file_row_number", name=f"{alias}_files"
-    )
-    place = sa.literal_column(_PLACE, sa.BigInteger()).label(ROW)
-    return sa.select(*(read.c[name] for name in table.columns), place).subquery(alias)
-
-
-_SQL_TYPES: Final[Mapping[ColumnType, sa.types.TypeEngine[Any]]] = {
-    ColumnType.INTEGER: sa.BigInteger(),
-    ColumnType.DECIMAL: sa.Numeric(38, 4),
-    ColumnType.DOUBLE: sa.Double(),
-    ColumnType.BOOLEAN: sa.Boolean(),
-    ColumnType.DATE: sa.Date(),
-    ColumnType.TIME: sa.DateTime(timezone=True),
-}
-
-
-def _utc_bucket(unit: Expression, time: Expression) -> Expression:
-    """To cut a plain timestamp down takes a fourth of the time: no calendar of a zone is asked."""
-    plain = sa.func.make_timestamp(sa.func.epoch_us(time))
-    return sa.func.make_timestamptz(sa.func.epoch_us(sa.func.date_trunc(unit, plain)))
-
-
-def _quantile(share: float, column: Expression) -> Expression:
-    return sa.func.quantile_cont(column, sa.literal(share))
-
-
-def _compiled(statement: sa.Select[Any]) -> tuple[str, list[Any]]:
-    compiled = statement.compile(dialect=_DIALECT)
-    return str(compiled), [compiled.params[name] for name in compiled.positiontup or []]
 
 
 @contextmanager

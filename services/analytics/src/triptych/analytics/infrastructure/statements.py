@@ -18,17 +18,16 @@ from triptych.analytics.domain.columns import Cell, ColumnType
 from triptych.analytics.domain.metric import Function, Measure, Metric
 from triptych.analytics.domain.query import (
     PREVIOUS,
+    ROW,
     TIME,
     Fill,
     MetricQuery,
     Order,
     RowQuery,
-    complete,
 )
 from triptych.analytics.infrastructure.conditions import condition
 from triptych.core.domain.time import Grain
 
-ROW: Final = "_row"
 Expression: TypeAlias = sa.ColumnElement[Any]
 
 
@@ -198,11 +197,6 @@ def counted(statement: sa.Select[Any]) -> sa.Select[Any]:
     return sa.select(sa.func.count()).select_from(statement.subquery("found"))
 
 
-def row_order(query: RowQuery) -> tuple[Order, ...]:
-    """The order of rows: those that are alike in it, in the order of reading."""
-    return complete(query.order, [ROW])
-
-
 def _sorting(
     answer: sa.FromClause, order: Sequence[Order], *, backwards: bool
 ) -> Iterator[Expression]:
@@ -297,7 +291,7 @@ def _pairs(moved: Mapping[datetime, datetime]) -> sa.Subquery:
 def _needed(query: MetricQuery, metric: Metric) -> set[str]:
     """The joins that a query needs."""
     where = filters.columns_of(query.where) if query.where is not None else ()
-    joins = (metric.dimensions[name].join for name in {*query.by, *where} - {TIME})
+    joins = (metric.dimensions[name].join for name in {*query.by, *where})
     return {join for join in joins if join}
 
 

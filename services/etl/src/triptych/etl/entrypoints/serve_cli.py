@@ -1,7 +1,6 @@
 """`etl serve` and `etl migrate`: run pipelines when they are due."""
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import EtlSettings
 from triptych.etl.wiring import migrated, wire, wire_serving
+from triptych.service.reloading import reloading
 
 if TYPE_CHECKING:
     from triptych.etl.application.scheduler import Scheduler
@@ -51,7 +51,7 @@ def serve(
     with wire(settings) as etl, wire_serving(settings.schedule, etl, files) as serving:
         app = create_etl(serving)
         health = app.state.health
-        with reloading(files), ticking(serving.scheduler, lambda: health.draining):
+        with reloading(files.reload), ticking(serving.scheduler, lambda: health.draining):
             serve_http(app, settings.etl, section="etl")
             ended = serving.scheduler.finish(settings.etl.shutdown_seconds)
     if not ended:
@@ -74,16 +74,6 @@ def migrate(
 
 
 @contextmanager
-def reloading(files: PipelineFiles) -> Iterator[None]:
-    """Read the pipelines again on SIGHUP, as long as the block lasts."""
-    before = signal.signal(signal.SIGHUP, lambda *_: _aside(files.reload))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGHUP, before)
-
-
-@contextmanager
 def ticking(scheduler: "Scheduler", draining: Callable[[], bool]) -> Iterator[None]:
     """Run what is due, as long as the block lasts; once it is draining, start nothing more."""
     ended = threading.Event()
@@ -100,12 +90,8 @@ def ticking(scheduler: "Scheduler", draining: Callable[[], bool]) -> Iterator[No
             except Exception:  # whatever it is: it must not end the thread, and with it all runs
                 log.exception("schedule.failed")
 
-    _aside(tick)
+    threading.Thread(target=tick, daemon=True).start()
     try:
         yield
     finally:
         ended.set()
-
-
-def _aside(act: Callable[[], None]) -> None:
-    threading.Thread(target=act, daemon=True).start()

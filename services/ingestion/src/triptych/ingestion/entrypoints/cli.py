@@ -34,7 +34,11 @@ def serve() -> None:
     with (
         wire(settings) as ingestion,
         ingestion.keys.kept_fresh(),
-        reloading(ingestion.contracts, settings.contracts.reload_seconds),
+        reloading(
+            ingestion.contracts.reload,
+            ingestion.contracts.reload_if_changed,
+            settings.contracts.reload_seconds,
+        ),
     ):
         app = create_ingestion(ingestion)
         keys = ingestion.keys.required

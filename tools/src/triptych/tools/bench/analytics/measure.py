@@ -21,7 +21,7 @@ from triptych.analytics.application.asking import Asked
 from triptych.analytics.application.ports import Part
 from triptych.analytics.domain import filters
 from triptych.analytics.domain.columns import ColumnType
-from triptych.analytics.domain.page import Cursors, Place
+from triptych.analytics.domain.cursors import Cursors, Place
 from triptych.analytics.domain.query import Order, RowQuery
 from triptych.testing.processes import Service, running
 from triptych.tools.bench.analytics import data

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from triptych.analytics.domain.page import Cursors, Place, WrongCursor
+from triptych.analytics.domain.cursors import Cursors, Place, WrongCursor
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 CURSORS = Cursors(b"k" * 32, timedelta(days=7))
