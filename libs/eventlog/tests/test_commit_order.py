@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from triptych.core.domain.event import Event
-from triptych.eventlog.database import open_database, reading, writing
+from triptych.database.engine import open_database, reading, writing
+from triptych.database.schema import migrate
 from triptych.eventlog.log import (
     SCHEMA,
     Appended,
@@ -19,7 +20,6 @@ from triptych.eventlog.log import (
     events,
     mend_positions,
 )
-from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON, an_event
 from triptych.testing.postgres import PostgresServer
 

@@ -16,9 +16,9 @@ import pytest
 import sqlalchemy as sa
 
 from triptych.core.domain.event import Event
-from triptych.eventlog.database import open_database, writing
+from triptych.database.engine import open_database, writing
+from triptych.database.schema import migrate
 from triptych.eventlog.log import SCHEMA, Appended, EventLogReader, append, events
-from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON, an_event
 
 THREADS = 4
@@ -26,7 +26,7 @@ THREADS = 4
 # Appends batches of three for ever; says each event's id when it is committed.
 APPENDING = """
 import sys
-from triptych.eventlog.database import open_database, writing
+from triptych.database.engine import open_database, writing
 from triptych.eventlog.log import append
 from triptych.testing.builders import NOON, an_event
 

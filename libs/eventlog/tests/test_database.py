@@ -1,4 +1,4 @@
-"""Opening the database, and what its transactions promise."""
+"""What the database of the log promises, beyond what every database of a service does."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -8,18 +8,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from triptych.core.errors import TriptychError
-from triptych.eventlog.database import (
-    DatabaseAway,
-    NoEventLog,
-    WrongDatabase,
-    open_database,
-    reading,
-    writing,
-)
+from triptych.database.engine import DatabaseAway, open_database, reading, writing
+from triptych.database.schema import migrate
 from triptych.eventlog.log import SCHEMA, EventLogReader, append, events, metadata
-from triptych.eventlog.schema import migrate
-from triptych.testing.access import forbidden
 from triptych.testing.builders import NOON, an_event
 
 Open = Callable[[], sa.Engine]
@@ -88,63 +79,6 @@ def test_the_folders_above_a_new_log_are_made(tmp_path: Path) -> None:
     engine.dispose()
 
 
-def test_a_reader_does_not_make_the_log_that_it_misses(tmp_path: Path) -> None:
-    with pytest.raises(NoEventLog, match=r"nowhere\.db"):
-        open_database(f"sqlite:///{tmp_path / 'nowhere.db'}")
-
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("create", [False, True])
-@pytest.mark.parametrize(
-    "url",
-    ["", "eventlog.db", "sqlite://", "mysql://user@host/db", "mysql://user:canary@host/db"],
-)
-def test_a_database_that_is_not_supported_is_refused(url: str, create: bool) -> None:
-    with pytest.raises(WrongDatabase):
-        open_database(url, create=create)
-
-
-def test_a_refused_url_is_shown_without_its_password() -> None:
-    with pytest.raises(WrongDatabase, match="mysql") as caught:
-        open_database("mysql://user:canary@host/db")
-
-    assert "canary" not in caught.value.sentence
-
-
-@pytest.mark.parametrize("error", [WrongDatabase, NoEventLog, DatabaseAway])
-def test_every_error_names_the_variable_to_look_at(error: type[TriptychError]) -> None:
-    assert "TRIPTYCH_EVENTLOG_URL" in error().hint
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    with forbidden(tmp_path), pytest.raises(DatabaseAway, match="closed"):
-        open_database(f"sqlite:///{tmp_path / 'closed' / 'eventlog.db'}", create=True)
-
-
-def test_a_file_where_the_folder_should_be_is_named(tmp_path: Path) -> None:
-    (tmp_path / "taken").touch()
-
-    with pytest.raises(DatabaseAway, match="taken"):
-        open_database(f"sqlite:///{tmp_path / 'taken' / 'eventlog.db'}", create=True)
-
-
-def test_a_log_that_may_not_be_written_is_away(tmp_path: Path, url: str, again: Open) -> None:
-    again().dispose()
-    engine = open_database(url)
-
-    with forbidden(tmp_path), pytest.raises(DatabaseAway), writing(engine):
-        pass
-
-
-def test_a_file_that_is_no_database_is_away(tmp_path: Path) -> None:
-    (tmp_path / "eventlog.db").write_bytes(b"no database, but long enough to be one" * 100)
-    engine = open_database(f"sqlite:///{tmp_path / 'eventlog.db'}")
-
-    with pytest.raises(DatabaseAway, match="not a database"):
-        EventLogReader(engine).newest()
-
-
 def test_an_error_of_the_database_shows_no_values(engine: sa.Engine) -> None:
     metadata.drop_all(engine)
 
@@ -205,24 +139,6 @@ def test_tables_of_others_change_in_the_same_transaction(engine: sa.Engine) -> N
     with reading(engine) as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM notes").scalar() == 0
     assert ids(engine) == []
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql://u:canary@host:canary/db",
-        "mysql://host/db?password=canary",
-        "mysql://user:ca@canary@host/db",
-        "sqlite+nonsense:///canary",
-        "sqlite:///:memory:",
-        "sqlite:///file:x?mode=memory&uri=true",
-    ],
-)
-def test_a_url_that_names_no_lasting_file_is_refused_and_never_repeated(url: str) -> None:
-    with pytest.raises(WrongDatabase) as refused:
-        open_database(url, create=True)
-
-    assert "canary" not in refused.value.sentence
 
 
 def test_many_services_may_start_on_a_new_log_at_once(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from triptych.core.domain.event import Event
-from triptych.eventlog.database import open_database, writing
+from triptych.database.engine import open_database, writing
+from triptych.database.schema import migrate
 from triptych.eventlog.log import (
     SCHEMA,
     Appended,
@@ -19,7 +20,6 @@ from triptych.eventlog.log import (
     append,
     events,
 )
-from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON, an_event
 from triptych.testing.strategies import events as any_events
 

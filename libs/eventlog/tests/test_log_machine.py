@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from triptych.core.domain.event import Event
-from triptych.eventlog.database import open_database, writing
+from triptych.database.engine import open_database, writing
+from triptych.database.schema import migrate
 from triptych.eventlog.log import SCHEMA, Appended, EventLogReader, append
-from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON, an_event
 
 Name = tuple[str, str]

@@ -9,9 +9,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from triptych.core.domain.event import Event
-from triptych.eventlog.database import open_database, writing
+from triptych.database.engine import open_database, writing
+from triptych.database.schema import SchemaTooNew, SchemaTooOld, check, migrate
 from triptych.eventlog.log import SCHEMA, Appended, EventLogReader, append, metadata
-from triptych.eventlog.schema import SchemaTooNew, SchemaTooOld, check, migrate
 from triptych.testing.builders import NOON, an_event
 
 # What release 0.1.0 made, literally.

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from triptych.database.engine import open_database, writing
+from triptych.database.schema import Schema, SchemaTooNew, SchemaTooOld, check, migrate, prepare
 from triptych.etl.application.turns import Turns
 from triptych.etl.domain.schedule import Turn
-from triptych.etl.infrastructure.tables import SCHEMA, check, prepare
+from triptych.etl.infrastructure.tables import SCHEMAS
 from triptych.etl.infrastructure.turns import SqlTurns
-from triptych.eventlog.database import open_database, writing
-from triptych.eventlog.schema import Schema, SchemaTooNew, SchemaTooOld, migrate
 from triptych.testing.builders import NOON
 
 LEASE = timedelta(minutes=1)
@@ -32,7 +32,7 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine
 
 @pytest.fixture
 def turns(engine: sa.Engine) -> Turns:
-    prepare(engine)
+    prepare(engine, SCHEMAS)
     return SqlTurns(engine)
 
 
@@ -116,21 +116,21 @@ def test_of_many_who_want_a_turn_one_gets_it(turns: Turns, turn: Turn) -> None:
 def test_tables_of_the_release_before_are_refused_until_they_are_migrated(
     engine: sa.Engine, tmp_path: Path
 ) -> None:
-    shutil.copy(SCHEMA.migrations / "v0001_state.py", tmp_path)
-    migrate(engine, [Schema("etl", tmp_path)])
+    shutil.copy(SCHEMAS[0].migrations / "v0001_state.py", tmp_path)
+    migrate(engine, [Schema("etl", tmp_path, "etl migrate")])
 
     with pytest.raises(SchemaTooOld) as refused:
-        prepare(engine)
-    migrate(engine, [SCHEMA])
+        prepare(engine, SCHEMAS)
+    migrate(engine, SCHEMAS)
 
     assert refused.value.hint == "Make a backup, then run: etl migrate."
-    check(engine)
+    check(engine, SCHEMAS)
 
 
 def test_tables_of_a_later_release_are_refused(engine: sa.Engine) -> None:
-    prepare(engine)
+    prepare(engine, SCHEMAS)
     with writing(engine) as connection:
         connection.execute(sa.text("UPDATE etl_version SET version_num = '0999'"))
 
     with pytest.raises(SchemaTooNew):
-        prepare(engine)
+        prepare(engine, SCHEMAS)

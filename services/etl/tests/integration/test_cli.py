@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from triptych.core.domain.event import Event
-from triptych.eventlog.database import open_database, writing
+from triptych.database.engine import open_database, writing
+from triptych.database.schema import migrate
 from triptych.eventlog.log import SCHEMA, append
-from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON, an_event
 from triptych.testing.processes import run
 
@@ -182,7 +182,7 @@ def test_a_missing_event_log_is_named_and_not_made(
     ended = etl("run", str(sales))
 
     assert_foreseen(
-        ended, USAGE_ERROR, str(tmp_path / "eventlog.db"), "Check TRIPTYCH_EVENTLOG_URL"
+        ended, USAGE_ERROR, str(tmp_path / "eventlog.db"), "TRIPTYCH_EVENTLOG_URL: "
     )
     assert not (tmp_path / "eventlog.db").exists()
 

@@ -10,14 +10,14 @@ import pyarrow as pa
 import pytest
 
 from triptych.core.domain.event import Event
+from triptych.database.engine import open_database, writing
+from triptych.database.schema import migrate
 from triptych.etl.application.ports import Reading, Resources
 from triptych.etl.domain.relation import named
 from triptych.etl.infrastructure.engines.duckdb import DuckDb
 from triptych.etl.infrastructure.memory import SqlMemory
 from triptych.etl.infrastructure.sources.events import Events
-from triptych.eventlog.database import open_database, writing
 from triptych.eventlog.log import SCHEMA, EventLogReader, append
-from triptych.eventlog.schema import migrate
 from triptych.lake.lake import Lake
 from triptych.testing.builders import NOON, an_event
 

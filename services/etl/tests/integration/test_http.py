@@ -9,14 +9,14 @@ import jsonschema_rs
 import pytest
 from fastapi.testclient import TestClient
 
+from triptych.database.engine import open_database
+from triptych.database.schema import migrate
 from triptych.etl.application.pipeline import Pipeline
 from triptych.etl.entrypoints.http import create_etl
 from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.settings import ScheduleSettings
 from triptych.etl.wiring import Serving, wire_serving
-from triptych.eventlog.database import open_database
 from triptych.eventlog.log import SCHEMA
-from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON
 
 PIPELINE = """

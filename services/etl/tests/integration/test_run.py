@@ -16,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from triptych.core.domain.event import Event
+from triptych.database.engine import open_database, writing
+from triptych.database.schema import migrate, prepare
 from triptych.etl.application.history import History, Report
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
 from triptych.etl.application.ports import QueryFailed, Resources, Sink, Watcher, Writing
@@ -29,10 +31,8 @@ from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.runs import SqlRuns
 from triptych.etl.infrastructure.sinks.lake import LakeSink
 from triptych.etl.infrastructure.sinks.staged import StagedFiles
-from triptych.etl.infrastructure.tables import prepare
-from triptych.eventlog.database import open_database, writing
+from triptych.etl.infrastructure.tables import SCHEMAS
 from triptych.eventlog.log import SCHEMA, EventLogReader, append
-from triptych.eventlog.schema import migrate
 from triptych.lake.change import Change, Progress
 from triptych.lake.errors import ConcurrentCommit, NoSuchTable
 from triptych.lake.lake import Lake
@@ -105,7 +105,7 @@ def a_world(folder: Path, pipeline: str = PIPELINE) -> Iterator[World]:
     file.write_text(pipeline)
     engine = open_database(f"sqlite:///{folder / 'eventlog.db'}", create=True)
     migrate(engine, [SCHEMA])
-    prepare(engine)
+    prepare(engine, SCHEMAS)
     resources = Resources(
         Lake.open(str(folder / "lake")),
         folder / "files",

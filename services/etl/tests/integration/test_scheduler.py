@@ -13,17 +13,17 @@ import stamina
 
 from triptych.core.domain.clock import FixedClock
 from triptych.core.errors import TriptychError
+from triptych.database.engine import DatabaseAway, open_database, writing
+from triptych.database.schema import migrate, prepare
 from triptych.etl.application.history import Report
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
 from triptych.etl.application.ports import QueryFailed, RunStatus, Watcher
 from triptych.etl.application.scheduler import Outcome, Pace, Planned, Scheduler
 from triptych.etl.application.stopping import StoppableRun
 from triptych.etl.infrastructure.plugins import InstalledPlugins
-from triptych.etl.infrastructure.tables import prepare
+from triptych.etl.infrastructure.tables import SCHEMAS
 from triptych.etl.infrastructure.turns import SqlTurns
-from triptych.eventlog.database import DatabaseAway, open_database, writing
 from triptych.eventlog.log import SCHEMA, append
-from triptych.eventlog.schema import migrate
 from triptych.lake.errors import ConcurrentCommit
 from triptych.testing.builders import an_event
 
@@ -106,7 +106,7 @@ sink:
 @pytest.fixture
 def town(tmp_path: Path) -> Iterator[Town]:
     engine = open_database(f"sqlite:///{tmp_path / 'etl.db'}", create=True)
-    prepare(engine)
+    prepare(engine, SCHEMAS)
     town = Town(tmp_path, SqlTurns(engine))
     town.pipeline("sales")
     with stamina.set_testing(True, attempts=3):

@@ -15,8 +15,8 @@ import psycopg
 import pyarrow.parquet as pq
 import pytest
 
+from triptych.database.engine import open_database
 from triptych.etl.infrastructure.turns import SqlTurns
-from triptych.eventlog.database import open_database
 from triptych.lake.lake import Lake
 from triptych.testing.postgres import PostgresServer
 from triptych.testing.processes import Service, run, running

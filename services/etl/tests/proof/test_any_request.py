@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
+from triptych.database.engine import open_database
+from triptych.database.schema import migrate
 from triptych.etl.application.pipeline import read_pipeline
 from triptych.etl.entrypoints.http import create_etl
 from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import ScheduleSettings
 from triptych.etl.wiring import wire_serving
-from triptych.eventlog.database import open_database
 from triptych.eventlog.log import SCHEMA
-from triptych.eventlog.schema import migrate
 from triptych.testing.builders import NOON
 from triptych.testing.conformance import conforming
 

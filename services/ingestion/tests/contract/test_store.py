@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from triptych.core.domain.event import Document, Event, event_from_json
 from triptych.core.domain.json import Violation
 from triptych.core.domain.result import Err, Ok
-from triptych.eventlog.database import open_database, reading
+from triptych.database.engine import open_database, reading
 from triptych.eventlog.log import EventLogReader
 from triptych.ingestion.application.ports import Store
 from triptych.ingestion.domain.admission import Admitted, Arrival, Decision, Reason, Rejection

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
-from triptych.eventlog.database import reading
+from triptych.database.engine import reading
 from triptych.eventlog.log import EventLogReader, events
 from triptych.ingestion.entrypoints.cloudevents import BATCH, STRUCTURED
 from triptych.ingestion.entrypoints.http import create_ingestion

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import httpx2
 import orjson
 
-from triptych.eventlog.database import open_database
+from triptych.database.engine import open_database
 from triptych.eventlog.log import EventLogReader
 from triptych.testing import processes
 from triptych.testing.builders import invoice_json

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from pydantic import SecretStr
 
-from triptych.eventlog.database import writing
+from triptych.database.engine import writing
 from triptych.ingestion.entrypoints.http import create_ingestion
 from triptych.ingestion.settings import IngestionSettings
 from triptych.ingestion.wiring import Ingestion, wire

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from triptych.core.domain.json import Violation
 from triptych.core.domain.result import Err, Ok
-from triptych.eventlog.database import DatabaseAway, open_database, reading
+from triptych.database.engine import DatabaseAway, open_database, reading
 from triptych.eventlog.log import EventLogReader
 from triptych.ingestion.domain.admission import Admitted, Arrival, Decision, Reason, Rejection
 from triptych.ingestion.infrastructure.store import SqlStore

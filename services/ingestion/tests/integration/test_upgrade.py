@@ -12,7 +12,7 @@ from alembic.runtime.migration import MigrationContext
 from fastapi.testclient import TestClient
 
 from triptych.core.domain.result import Err, Ok
-from triptych.eventlog.database import open_database, writing
+from triptych.database.engine import open_database, writing
 from triptych.eventlog.log import EventLogReader
 from triptych.ingestion.domain.admission import Admitted, Arrival, Reason, Rejection
 from triptych.ingestion.entrypoints.http import create_ingestion

@@ -19,10 +19,10 @@ import sqlalchemy as sa
 from triptych.core.domain.event import Document, Event, event_from_json
 from triptych.core.domain.result import Err, Ok
 from triptych.core.errors import Kind, TriptychError
-from triptych.eventlog.database import UtcDateTime, reading
-from triptych.eventlog.schema import Schema
+from triptych.database.engine import UtcDateTime, reading
+from triptych.database.schema import Schema
 
-SCHEMA: Final = Schema("eventlog", Path(__file__).parent / "migrations")
+SCHEMA: Final = Schema("eventlog", Path(__file__).parent / "migrations", "ingestion migrate")
 
 metadata = sa.MetaData()
 

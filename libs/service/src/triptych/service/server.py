@@ -42,10 +42,6 @@ class OpenToTheNetwork(TriptychError):
     """Without API keys a service listens on loopback only."""
 
     kind = Kind.INVALID
-    hint = (
-        "Listen on 127.0.0.1, and put what authenticates in front of it."
-        " Where there are keys, make one first: ingestion keys create."
-    )
 
 
 def serve(app: FastAPI, settings: HttpSettings, *, section: str, keys: bool = False) -> None:
@@ -108,7 +104,8 @@ def listen(settings: HttpSettings, *, section: str, keys: bool = False) -> socke
     except (socket.gaierror, UnicodeError) as error:
         raise CannotListen(f"{where}: {error}", hint=f"Set {prefix}HOST.") from None
     if not keys and not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback:
-        raise OpenToTheNetwork(f"{prefix}HOST is {settings.host!r}")
+        hint = f"Make a key first: {section} keys create. Or listen on 127.0.0.1."
+        raise OpenToTheNetwork(f"{prefix}HOST is {settings.host!r}", hint=hint)
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
+import sqlalchemy as sa
 from pydantic import ValidationError
 
 from triptych.core.config import WrongConfiguration
 from triptych.core.documents import nearest
 from triptych.core.domain.clock import SystemClock
+from triptych.database.engine import open_database
+from triptych.database.schema import check, migrate, prepare
 from triptych.etl.application.backfill import Backfill
 from triptych.etl.application.cases import Test
 from triptych.etl.application.history import History
@@ -29,20 +32,18 @@ from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.infrastructure.runs import SqlRuns
 from triptych.etl.infrastructure.sources.events import Events
-from triptych.etl.infrastructure.tables import SCHEMA as STATE
-from triptych.etl.infrastructure.tables import check as check_state
-from triptych.etl.infrastructure.tables import prepare
+from triptych.etl.infrastructure.tables import SCHEMAS
 from triptych.etl.infrastructure.turns import SqlTurns
 from triptych.etl.settings import EtlSettings, ScheduleSettings
-from triptych.eventlog.database import open_database
-from triptych.eventlog.log import SCHEMA, EventLogReader
-from triptych.eventlog.schema import check, migrate
+from triptych.eventlog.log import SCHEMA as EVENT_LOG
+from triptych.eventlog.log import EventLogReader
 from triptych.lake.lake import Lake
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from triptych.etl.application.scheduler import Scheduler
+    from triptych.service.access import KeyRing
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Etl:
     replay: Replay
     runs: SqlRuns
     turns: SqlTurns
+    state: sa.Engine
 
 
 @contextmanager
@@ -74,15 +76,15 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
     with ExitStack() as opened:
 
         def open_events() -> EventLogReader:
-            log = open_database(settings.eventlog_url.get_secret_value())
+            url = settings.eventlog_url.get_secret_value()
+            log = open_database(url, setting="TRIPTYCH_EVENTLOG_URL")
             opened.callback(log.dispose)
-            check(log, [SCHEMA])
+            check(log, [EVENT_LOG])
             return EventLogReader(log)
 
         lake = Lake.open(settings.lake_url)
-        state = open_database(settings.state_url.get_secret_value(), create=True)
-        opened.callback(state.dispose)
-        prepare(state)
+        state = opened.enter_context(state_of(settings))
+        prepare(state, SCHEMAS)
 
         def memory_of(pipeline: str) -> Memory:
             return SqlMemory(state, pipeline)
@@ -102,6 +104,7 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
             Replay(resources, engines, history),
             runs,
             SqlTurns(state),
+            state,
         )
 
 
@@ -114,6 +117,7 @@ class Serving:
     scheduler: "Scheduler"
     registry: "CollectorRegistry"
     cursor_secret: bytes
+    keys: "KeyRing"
 
     def touch_events(self) -> None:
         """Touch the event log, if there is a pipeline that reads it.
@@ -143,6 +147,9 @@ def wire_serving(settings: ScheduleSettings, etl: Etl, files: PipelineFiles) -> 
 
     from triptych.etl.application.scheduler import Pace, Scheduler  # noqa: PLC0415
     from triptych.etl.infrastructure.measurements import Measurements  # noqa: PLC0415
+    from triptych.service.access import KeyRing  # noqa: PLC0415
+    from triptych.service.sql_keys import SqlKeys  # noqa: PLC0415
+    from triptych.service.tables import cursor_secret  # noqa: PLC0415
 
     registry = CollectorRegistry()
     threads = ThreadPoolExecutor(settings.workers, "run")
@@ -152,10 +159,13 @@ def wire_serving(settings: ScheduleSettings, etl: Etl, files: PipelineFiles) -> 
         lease=timedelta(seconds=settings.lease_seconds),
         retry=timedelta(seconds=settings.retry_seconds),
     )
+    clock = SystemClock()
+    keys = KeyRing(SqlKeys(etl.state), clock)
+    keys.refresh()
     run, measurements = StoppableRun(etl.run), Measurements(registry)
-    scheduler = Scheduler(files.current, run, etl.turns, threads, SystemClock(), pace, measurements)
+    scheduler = Scheduler(files.current, run, etl.turns, threads, clock, pace, measurements)
     try:
-        yield Serving(etl, files, scheduler, registry, etl.turns.secret("cursor"))
+        yield Serving(etl, files, scheduler, registry, cursor_secret(etl.state), keys)
     finally:
         threads.shutdown(wait=False)
 
@@ -167,11 +177,23 @@ def migrated(settings: EtlSettings, *, only_check: bool) -> None:
         SchemaTooOld, SchemaTooNew: they are not.
         WrongDatabase, DatabaseAway: the database cannot be used.
     """
-    state = open_database(settings.state_url.get_secret_value(), create=True)
-    try:
+    with state_of(settings) as state:
         if not only_check:
-            migrate(state, [STATE])
-        check_state(state)
+            migrate(state, SCHEMAS)
+        check(state, SCHEMAS)
+
+
+@contextmanager
+def state_of(settings: EtlSettings) -> Iterator[sa.Engine]:
+    """The service's own database alone, whatever its tables are.
+
+    Raises:
+        WrongDatabase, DatabaseAway: it cannot be used.
+    """
+    url = settings.state_url.get_secret_value()
+    state = open_database(url, create=True, setting="TRIPTYCH_STATE_URL")
+    try:
+        yield state
     finally:
         state.dispose()
 

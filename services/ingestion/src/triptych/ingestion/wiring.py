@@ -10,7 +10,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from triptych.core.domain.clock import SystemClock
-from triptych.eventlog.database import open_database
+from triptych.database.engine import open_database
 from triptych.ingestion.application.commit import CommitLimits, GroupCommit
 from triptych.ingestion.application.ingest import Ingest
 from triptych.ingestion.application.load import Load
@@ -19,13 +19,14 @@ from triptych.ingestion.application.replay import Replay
 from triptych.ingestion.domain.admission import EventLimits
 from triptych.ingestion.infrastructure.answers import SqlAnswers
 from triptych.ingestion.infrastructure.contracts import ContractFolder
-from triptych.ingestion.infrastructure.keys import SqlKeys
 from triptych.ingestion.infrastructure.loads import SqlMarks
 from triptych.ingestion.infrastructure.measurements import Measurements
 from triptych.ingestion.infrastructure.rejections import SqlRejections
 from triptych.ingestion.infrastructure.store import SqlStore
 from triptych.ingestion.settings import IngestionSettings
 from triptych.service.access import KeyRing
+from triptych.service.sql_keys import SqlKeys
+from triptych.service.tables import cursor_secret
 
 ANSWER_LEASE: Final = timedelta(minutes=1)
 """A request that died before its answer frees its idempotency key after so long."""
@@ -88,7 +89,7 @@ def wire(settings: IngestionSettings) -> Iterator[Ingestion]:
             load=Load(store, SqlMarks(store.engine), clock),
             registry=registry,
             measurements=measurements,
-            cursor_secret=store.secret("cursor"),
+            cursor_secret=cursor_secret(store.engine),
             keys=keys,
         )
 
@@ -96,7 +97,9 @@ def wire(settings: IngestionSettings) -> Iterator[Ingestion]:
 @contextmanager
 def opened(settings: IngestionSettings) -> Iterator[SqlStore]:
     """The store alone, whatever its tables are."""
-    engine = open_database(settings.eventlog_url.get_secret_value(), create=True)
+    engine = open_database(
+        settings.eventlog_url.get_secret_value(), create=True, setting="TRIPTYCH_EVENTLOG_URL"
+    )
     try:
         yield SqlStore(engine)
     finally:

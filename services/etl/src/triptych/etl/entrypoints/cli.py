@@ -17,9 +17,10 @@ from triptych.etl.entrypoints import (
     shown,
     tables_cli,
 )
-from triptych.etl.entrypoints.opening import opened, pipeline_at
+from triptych.etl.entrypoints.opening import opened, opened_state, pipeline_at
 from triptych.etl.entrypoints.progress import progress
 from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.service.keys_cli import keys_cli
 
 cli = typer.Typer(
     name="etl",
@@ -157,6 +158,7 @@ cli.command()(tables_cli.vacuum)
 cli.add_typer(plugins_cli.cli, name="plugins")
 cli.add_typer(tables_cli.quarantine_cli, name="quarantine")
 cli.add_typer(runs_cli.cli, name="runs")
+cli.add_typer(keys_cli("etl", opened_state), name="keys")
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Path, Query
+from fastapi import APIRouter, Depends, FastAPI, Path, Query
 from pydantic import BaseModel, Field
 
 from triptych.core.domain.page import Cursor, Page
@@ -18,7 +18,9 @@ from triptych.etl.domain.schedule import Schedule
 from triptych.etl.entrypoints import openapi
 from triptych.etl.entrypoints.runs_cli import NoSuchRun
 from triptych.etl.wiring import Serving
+from triptych.service.access import Requirement, require
 from triptych.service.app import create_app
+from triptych.service.keys import Scope
 
 
 class WrongCursor(TriptychError):
@@ -90,11 +92,12 @@ RunId = Annotated[str, Path(max_length=64)]
 def create_etl(serving: Serving) -> FastAPI:
     """The service's HTTP application."""
     etl = serving.etl
+    reader = require(serving.keys, Scope.READ)
     return create_app(
         title="Triptych ETL",
         description="Kill it anywhere, run it again, and the table is the same.",
         version=version("triptych-etl"),
-        routers=[pipeline_routes(serving), run_routes(serving)],
+        routers=[pipeline_routes(serving, reader), run_routes(serving, reader)],
         probes={
             "state": etl.turns.touch,
             "eventlog": serving.touch_events,
@@ -105,12 +108,13 @@ def create_etl(serving: Serving) -> FastAPI:
             "pipelines": lambda: _troubles(serving),
         },
         registry=serving.registry,
+        reader=reader,
     )
 
 
-def pipeline_routes(serving: Serving) -> APIRouter:
+def pipeline_routes(serving: Serving, reader: Requirement) -> APIRouter:
     """`/v1/pipelines`."""
-    router = APIRouter(tags=["pipelines"], responses=openapi.AWAY)
+    router = APIRouter(tags=["pipelines"], responses=openapi.AWAY, dependencies=[Depends(reader)])
 
     @router.get(
         "/v1/pipelines",
@@ -124,9 +128,11 @@ def pipeline_routes(serving: Serving) -> APIRouter:
     return router
 
 
-def run_routes(serving: Serving) -> APIRouter:
+def run_routes(serving: Serving, reader: Requirement) -> APIRouter:
     """`/v1/runs` and what is below it."""
-    router = APIRouter(prefix="/v1/runs", tags=["runs"], responses=openapi.AWAY)
+    router = APIRouter(
+        prefix="/v1/runs", tags=["runs"], responses=openapi.AWAY, dependencies=[Depends(reader)]
+    )
     cursors = Cursors(serving.cursor_secret)
     runs = serving.etl.runs
 

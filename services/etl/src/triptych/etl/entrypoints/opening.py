@@ -5,11 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import sqlalchemy as sa
+
 from triptych.core.logging import configure_logging
+from triptych.database.schema import prepare
 from triptych.etl.application.pipeline import Pipeline, read_pipeline
 from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.etl.infrastructure.tables import SCHEMAS
 from triptych.etl.settings import EtlSettings
-from triptych.etl.wiring import Etl, wire
+from triptych.etl.wiring import Etl, state_of, wire
 
 
 @contextmanager
@@ -19,6 +23,16 @@ def opened() -> Iterator[Etl]:
     configure_logging(settings.log)
     with wire(settings) as etl:
         yield etl
+
+
+@contextmanager
+def opened_state() -> Iterator[sa.Engine]:
+    """The service's own database, with its tables."""
+    settings = EtlSettings.load()
+    configure_logging(settings.log)
+    with state_of(settings) as state:
+        prepare(state, SCHEMAS)
+        yield state
 
 
 def pipeline_at(path: Path, plugins: InstalledPlugins | None = None) -> Pipeline:

@@ -51,8 +51,12 @@ def serve(
     with wire(settings) as etl, wire_serving(settings.schedule, etl, files) as serving:
         app = create_etl(serving)
         health = app.state.health
-        with reloading(files.reload), ticking(serving.scheduler, lambda: health.draining):
-            serve_http(app, settings.etl, section="etl")
+        with (
+            serving.keys.kept_fresh(),
+            reloading(files.reload),
+            ticking(serving.scheduler, lambda: health.draining),
+        ):
+            serve_http(app, settings.etl, section="etl", keys=serving.keys.required)
             ended = serving.scheduler.finish(settings.etl.shutdown_seconds)
     if not ended:
         # Some thread is still deep in a query, and nothing but the end of the process can end it. What it

@@ -9,8 +9,8 @@ from pydantic import SecretStr
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from triptych.core.errors import Kind, TriptychError
+from triptych.database.engine import UtcDateTime
 from triptych.etl.domain.types import decimal
-from triptych.eventlog.database import UtcDateTime
 
 STATEMENT_SECONDS: Final = 3600
 """How long a statement may take: a bulk load is one."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from triptych.core.errors import Kind, TriptychError
+from triptych.database.engine import reading, writing
 from triptych.etl.infrastructure.tables import memories
-from triptych.eventlog.database import reading, writing
 
 
 class UnknownPosition(TriptychError):

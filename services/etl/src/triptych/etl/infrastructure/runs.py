@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from triptych.database.engine import reading, writing
 from triptych.etl.application.ports import RunRecord, RunStatus
 from triptych.etl.infrastructure.tables import runs
-from triptych.eventlog.database import reading, writing
 
 
 @dataclass(frozen=True, slots=True)

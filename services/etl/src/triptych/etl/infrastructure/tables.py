@@ -5,10 +5,15 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from triptych.eventlog.database import UtcDateTime, reading
-from triptych.eventlog.schema import Schema, SchemaTooOld, migrate
+from triptych.database.engine import UtcDateTime
+from triptych.database.schema import Schema
+from triptych.service.tables import access_schema
 
-SCHEMA: Final = Schema("etl", Path(__file__).parent / "migrations")
+MIGRATE: Final = "etl migrate"
+SCHEMAS: Final = (
+    Schema("etl", Path(__file__).parent / "migrations", MIGRATE),
+    access_schema(MIGRATE),
+)
 
 metadata = sa.MetaData()
 
@@ -47,40 +52,3 @@ turns = sa.Table(
     sa.Column("ends_at", UtcDateTime),
 )
 """Which server runs a pipeline, until when, and when it had its last turn."""
-
-secrets = sa.Table(
-    "etl_secrets",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.LargeBinary, nullable=False),
-)
-"""What all servers must sign alike: made at random, once."""
-
-
-def prepare(engine: sa.Engine) -> None:
-    """Make the tables where there are none; elsewhere check that they are those of this release.
-
-    Raises:
-        SchemaTooOld, SchemaTooNew: they are not.
-        DatabaseAway: the database cannot be used.
-    """
-    with reading(engine) as connection:
-        missing = SCHEMA.version(connection) is None
-    if missing:
-        migrate(engine, [SCHEMA])
-    check(engine)
-
-
-def check(engine: sa.Engine) -> None:
-    """Check that the tables are those of this release.
-
-    Raises:
-        SchemaTooOld, SchemaTooNew: they are not.
-        DatabaseAway: the database cannot be used.
-    """
-    with reading(engine) as connection:
-        try:
-            SCHEMA.check(connection)
-        except SchemaTooOld as error:
-            hint = "Make a backup, then run: etl migrate."
-            raise SchemaTooOld(str(error), hint=hint) from None

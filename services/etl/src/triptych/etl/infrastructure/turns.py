@@ -6,9 +6,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from triptych.database.engine import reading, writing
 from triptych.etl.domain.schedule import Turn
-from triptych.etl.infrastructure.tables import secrets, turns
-from triptych.eventlog.database import reading, writing
+from triptych.etl.infrastructure.tables import turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +48,6 @@ class SqlTurns:
         """
         with reading(self.engine) as connection:
             connection.execute(sa.select(turns.c.pipeline).limit(1))
-
-    def secret(self, name: str) -> bytes:
-        """A secret that all servers share.
-
-        Raises:
-            DatabaseAway: it cannot be read.
-        """
-        query = sa.select(secrets.c.value).where(secrets.c.name == name)
-        with reading(self.engine) as connection:
-            value: bytes = connection.execute(query).scalar_one()
-        return value
 
     def _add(self, pipelines: Collection[str], now: datetime) -> None:
         # Commands that serve nothing would wait for both dialects to be imported.

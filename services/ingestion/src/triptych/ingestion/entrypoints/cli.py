@@ -1,16 +1,20 @@
 """The door for people: the `ingestion` command."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
 import typer
 
 from triptych.core.errors import exit_on_error
 from triptych.core.logging import configure_logging
 from triptych.ingestion.entrypoints.contracts_cli import contracts_cli
 from triptych.ingestion.entrypoints.http import create_ingestion
-from triptych.ingestion.entrypoints.keys_cli import keys_cli
 from triptych.ingestion.entrypoints.load_cli import load
 from triptych.ingestion.entrypoints.store_cli import migrate, prune
 from triptych.ingestion.settings import IngestionSettings
-from triptych.ingestion.wiring import wire
+from triptych.ingestion.wiring import opened, wire
+from triptych.service.keys_cli import keys_cli
 from triptych.service.reloading import reloading
 from triptych.service.server import serve as serve_http
 from triptych.service.tracing import configure_tracing
@@ -45,11 +49,20 @@ def serve() -> None:
         serve_http(app, settings.ingestion, section="ingestion", keys=keys)
 
 
+@contextmanager
+def _database() -> Iterator[sa.Engine]:
+    settings = IngestionSettings.load()
+    configure_logging(settings.log)
+    with opened(settings) as store:
+        store.prepare()
+        yield store.engine
+
+
 cli.command()(load)
 cli.command()(migrate)
 cli.command()(prune)
 cli.add_typer(contracts_cli, name="contracts")
-cli.add_typer(keys_cli, name="keys")
+cli.add_typer(keys_cli("ingestion", _database), name="keys")
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from triptych.core.durations import parse_duration
 from triptych.core.logging import configure_logging
-from triptych.ingestion.entrypoints.durations import parse_duration
 from triptych.ingestion.settings import IngestionSettings
 from triptych.ingestion.wiring import opened
 

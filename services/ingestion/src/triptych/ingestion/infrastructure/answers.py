@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from triptych.eventlog.database import writing
+from triptych.database.engine import writing
 from triptych.ingestion.domain.answer import Answer, Claim, KeyedRequest
 from triptych.ingestion.infrastructure.tables import answers
 

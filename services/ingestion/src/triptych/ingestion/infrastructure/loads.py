@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from triptych.eventlog.database import reading, writing
+from triptych.database.engine import reading, writing
 from triptych.ingestion.application.load import Mark
 from triptych.ingestion.infrastructure.tables import loads
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from triptych.core.domain.json import Violation
-from triptych.eventlog.database import reading, writing
+from triptych.database.engine import reading, writing
 from triptych.ingestion.application.ports import KeptRejection, RejectionFilter
 from triptych.ingestion.domain.admission import Arrival, Reason
 from triptych.ingestion.infrastructure.tables import rejections

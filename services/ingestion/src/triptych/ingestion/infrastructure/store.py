@@ -13,7 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from triptych.core.domain.event import Event
 from triptych.core.domain.result import Err, Ok, partition
-from triptych.eventlog.database import DatabaseInterrupted, Unstorable, appending, reading, writing
+from triptych.database.engine import DatabaseInterrupted, Unstorable, appending, reading, writing
+from triptych.database.schema import check, migrate
 from triptych.eventlog.log import (
     Appended,
     EventLogReader,
@@ -22,7 +23,6 @@ from triptych.eventlog.log import (
     events,
     mend_positions,
 )
-from triptych.eventlog.schema import check, migrate
 from triptych.ingestion.domain.admission import (
     Admitted,
     Decision,
@@ -31,7 +31,7 @@ from triptych.ingestion.domain.admission import (
     unstorable,
 )
 from triptych.ingestion.domain.outcome import Outcome, Status, refused, stored
-from triptych.ingestion.infrastructure.tables import SCHEMAS, rejections, secrets
+from triptych.ingestion.infrastructure.tables import SCHEMAS, rejections
 
 ATTEMPTS: Final = 3
 RETRY_SECONDS: Final = 2.0
@@ -113,17 +113,6 @@ class SqlStore:
         """See `EventFinder.event`."""
         entry = EventLogReader(self.engine).find(source, id_)
         return entry.event if entry else None
-
-    def secret(self, name: str) -> bytes:
-        """A secret that all replicas share.
-
-        Raises:
-            DatabaseAway: the database cannot be reached.
-        """
-        with reading(self.engine) as connection:
-            query = sa.select(secrets.c.value).where(secrets.c.name == name)
-            value: bytes = connection.execute(query).scalar_one()
-        return value
 
     def prune(self, older_than: timedelta, now: datetime) -> tuple[int, int]:
         """Forget events and rejections of before then; how many of each there were.

@@ -5,11 +5,17 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from triptych.eventlog.database import UtcDateTime
+from triptych.database.engine import UtcDateTime
+from triptych.database.schema import Schema
 from triptych.eventlog.log import SCHEMA as EVENT_LOG
-from triptych.eventlog.schema import Schema
+from triptych.service.tables import access_schema
 
-SCHEMAS: Final = (EVENT_LOG, Schema("ingestion", Path(__file__).parent / "migrations"))
+MIGRATE: Final = "ingestion migrate"
+SCHEMAS: Final = (
+    EVENT_LOG,
+    Schema("ingestion", Path(__file__).parent / "migrations", MIGRATE),
+    access_schema(MIGRATE),
+)
 
 metadata = sa.MetaData()
 
@@ -58,26 +64,3 @@ loads = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),
 )
 """How far files were loaded: so many records, whose bytes have this digest."""
-
-secrets = sa.Table(
-    "secrets",
-    metadata,
-    sa.Column("name", sa.Text, primary_key=True),
-    sa.Column("value", sa.LargeBinary, nullable=False),
-)
-"""What all replicas must sign alike: made at random, once."""
-
-api_keys = sa.Table(
-    "api_keys",
-    metadata,
-    sa.Column("id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("scopes", sa.JSON, nullable=False),
-    sa.Column("digest", sa.LargeBinary(32), nullable=False),
-    sa.Column("created_at", UtcDateTime, nullable=False),
-    sa.Column("expires_at", UtcDateTime),
-    sa.Column("revoked_at", UtcDateTime),
-    sa.Column("event_types", sa.JSON, nullable=False),
-    sa.Column("last_used_at", UtcDateTime),
-)
-"""Who may do what. Of a key's secret only a hash is kept."""

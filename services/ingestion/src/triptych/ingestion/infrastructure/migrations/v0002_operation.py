@@ -1,6 +1,7 @@
-"""Replays, idempotency keys, API keys, loads that go on where they stopped."""
+"""Replays, idempotency keys, loads that go on where they stopped.
 
-import secrets
+It made API keys, too, before every service had them: see `triptych.service.tables`.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,21 +31,3 @@ def upgrade() -> None:
         sa.Column("digest", sa.LargeBinary(32), nullable=False),
         sa.Column("at", sa.DateTime, nullable=False),
     )
-    op.create_table(
-        "api_keys",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("scopes", sa.JSON, nullable=False),
-        sa.Column("digest", sa.LargeBinary(32), nullable=False),
-        sa.Column("created_at", sa.DateTime, nullable=False),
-        sa.Column("expires_at", sa.DateTime),
-        sa.Column("revoked_at", sa.DateTime),
-        sa.Column("event_types", sa.JSON, nullable=False),
-        sa.Column("last_used_at", sa.DateTime),
-    )
-    table = op.create_table(
-        "secrets",
-        sa.Column("name", sa.Text, primary_key=True),
-        sa.Column("value", sa.LargeBinary, nullable=False),
-    )
-    op.bulk_insert(table, [{"name": "cursor", "value": secrets.token_bytes(32)}])

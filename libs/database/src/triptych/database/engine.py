@@ -1,4 +1,4 @@
-"""Open the database that holds the log, with the guarantees that the log needs."""
+"""Open a service's own database, so that what was committed stays and nothing is waited for without end."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -24,24 +24,24 @@ WORKER_THREADS: Final = 40  # as many as a service's thread pool has: nobody wai
 
 
 class WrongDatabase(TriptychError):
-    """The URL names no database that can hold an event log."""
+    """The URL names no database that can be used."""
 
     kind = Kind.INVALID
     hint = (
-        "Set TRIPTYCH_EVENTLOG_URL to something like sqlite:////var/lib/triptych/eventlog.db"
+        "Write it like sqlite:////var/lib/triptych/service.db"
         " or postgresql://user@host/database."
     )
 
 
 class DatabaseAway(TriptychError):
-    """The event log's database cannot be used now."""
+    """A database cannot be used now."""
 
     kind = Kind.UNAVAILABLE
-    hint = "Check TRIPTYCH_EVENTLOG_URL, and that this user may read and write there."
+    hint = "Check its URL, and that this user may read and write there."
 
 
 class DatabaseInterrupted(DatabaseAway):
-    """The event log's database broke off."""
+    """A database broke off."""
 
     hint = "The same may succeed in a moment: try it again."
 
@@ -53,11 +53,11 @@ class Unstorable(TriptychError):
     hint = "The rest can be stored without it."
 
 
-class NoEventLog(TriptychError):
-    """There is no event log at this place."""
+class NoDatabase(TriptychError):
+    """There is no database at this place."""
 
     kind = Kind.NOT_FOUND
-    hint = "Check TRIPTYCH_EVENTLOG_URL; ingestion makes the log when it starts or loads a file."
+    hint = "Check its URL. The service that writes there makes it when it starts."
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -73,8 +73,10 @@ class UtcDateTime(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-def open_database(url: str, *, create: bool = False) -> sa.Engine:
+def open_database(url: str, *, create: bool = False, setting: str = "") -> sa.Engine:
     """An engine for the database at `url`. Thread-safe; dispose of it when done.
+
+    `setting` names the variable that holds the URL: errors tell it.
 
     What was committed survives a loss of power. SQLite runs in write-ahead mode, so that readers
     never wait for the writer, and flushes every commit; in PostgreSQL `synchronous_commit` is on.
@@ -82,20 +84,20 @@ def open_database(url: str, *, create: bool = False) -> sa.Engine:
 
     Raises:
         WrongDatabase: the URL is none, or of a database that is not supported.
-        NoEventLog: there is none, and it is not to be created (SQLite).
+        NoDatabase: there is none, and it is not to be created (SQLite).
         DatabaseAway: the folder cannot be made or written (SQLite).
     """
     try:
         parsed = sa.make_url(url)
     except (ArgumentError, ValueError):  # neither repeats the URL: it may hold a password
-        raise WrongDatabase("it is no SQLAlchemy URL") from None
+        raise WrongDatabase(_told(setting, "it is no SQLAlchemy URL")) from None
     match parsed.drivername:
         case "sqlite" | "sqlite+pysqlite":
-            return _sqlite(parsed, create=create)
+            return _sqlite(parsed, create=create, setting=setting)
         case "postgresql" | "postgresql+psycopg" | "postgres":
-            return _postgresql(parsed)
+            return _postgresql(parsed, setting)
         case other:
-            raise WrongDatabase(f"{other.partition('+')[0]!r} is not supported")
+            raise WrongDatabase(_told(setting, f"{other.partition('+')[0]!r} is not supported"))
 
 
 @contextmanager
@@ -108,7 +110,8 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
         DatabaseAway: the database cannot be reached or written; nothing was stored.
         Unstorable: the database refuses the values; nothing was stored.
     """
-    with _reporting(), engine.execution_options(triptych_begin="IMMEDIATE").begin() as connection:
+    writer = engine.execution_options(triptych_begin="IMMEDIATE")
+    with _reporting(engine), writer.begin() as connection:
         yield connection
 
 
@@ -122,7 +125,7 @@ def appending(engine: sa.Engine) -> Iterator[sa.Connection]:
     """
     if engine.dialect.name == "postgresql":
         alone = engine.execution_options(isolation_level="AUTOCOMMIT")
-        with _reporting(), alone.connect() as connection:
+        with _reporting(engine), alone.connect() as connection:
             yield connection
     else:
         with writing(engine) as connection:
@@ -136,19 +139,28 @@ def reading(engine: sa.Engine) -> Iterator[sa.Connection]:
     Raises:
         DatabaseAway: the database cannot be reached.
     """
-    with _reporting(), engine.begin() as connection:
+    with _reporting(engine), engine.begin() as connection:
         yield connection
 
 
 @contextmanager
-def _reporting() -> Iterator[None]:
+def _reporting(engine: sa.Engine) -> Iterator[None]:
     """Turn what the driver raises into our errors, without the statement and its values."""
     try:
         yield
     except DBAPIError as error:
-        raise _foreseen(error) from error
+        kind, message = _foreseen(error)
+        raise kind(_told(_setting(engine), message)) from error
     except PoolTimeout as error:
-        raise DatabaseInterrupted("all connections are in use") from error
+        raise DatabaseInterrupted(_told(_setting(engine), "all connections are in use")) from error
+
+
+def _setting(engine: sa.Engine) -> str:
+    return str(engine.get_execution_options().get("triptych_setting", ""))
+
+
+def _told(setting: str, what: str) -> str:
+    return f"{setting}: {what}" if setting else what
 
 
 # PostgreSQL's classes of errors (its manual, appendix A) that pass: the connection is lost, the
@@ -157,7 +169,7 @@ _PASSING: Final = ("08", "40", "53", "55", "57")
 _LIMITS: Final = "54"  # a value is too large for an index or a column
 
 
-def _foreseen(error: DBAPIError) -> TriptychError:
+def _foreseen(error: DBAPIError) -> tuple[type[TriptychError], str]:
     cause = error.orig
     if isinstance(cause, sqlite3.Error):
         return _foreseen_sqlite(error, cause)
@@ -166,17 +178,17 @@ def _foreseen(error: DBAPIError) -> TriptychError:
     if isinstance(cause, psycopg.Error):
         state = cause.sqlstate or ("08000" if isinstance(cause, psycopg.OperationalError) else "")
         if isinstance(error, DataError | IntegrityError) or state.startswith(_LIMITS):
-            return Unstorable(_first_line(cause))
+            return Unstorable, _first_line(cause)
         passing = state.startswith(_PASSING)
-        return (DatabaseInterrupted if passing else DatabaseAway)(_first_line(cause))
-    return DatabaseAway(str(cause))
+        return (DatabaseInterrupted if passing else DatabaseAway), _first_line(cause)
+    return DatabaseAway, str(cause)
 
 
-def _foreseen_sqlite(error: DBAPIError, cause: sqlite3.Error) -> TriptychError:
+def _foreseen_sqlite(error: DBAPIError, cause: sqlite3.Error) -> tuple[type[TriptychError], str]:
     if isinstance(error, DataError | IntegrityError):
-        return Unstorable(str(cause))
+        return Unstorable, str(cause)
     busy = isinstance(cause, sqlite3.OperationalError) and cause.sqlite_errorcode in _SQLITE_BUSY
-    return (DatabaseInterrupted if busy else DatabaseAway)(str(cause))
+    return (DatabaseInterrupted if busy else DatabaseAway), str(cause)
 
 
 _SQLITE_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -187,20 +199,21 @@ def _first_line(error: "psycopg.Error") -> str:
     return error.diag.message_primary or str(error).partition("\n")[0]
 
 
-def _sqlite(url: sa.URL, *, create: bool) -> sa.Engine:
+def _sqlite(url: sa.URL, *, create: bool, setting: str) -> sa.Engine:
     if not url.database or url.database == ":memory:" or url.query:
-        raise WrongDatabase("it names no file that lasts")
+        raise WrongDatabase(_told(setting, "it names no file that lasts"))
     file = Path(url.database)
     try:
         if create:
             file.parent.mkdir(parents=True, exist_ok=True)
         elif not file.exists():
-            raise NoEventLog(str(file))
+            raise NoDatabase(_told(setting, str(file)))
     except OSError as error:
-        raise DatabaseAway(f"{str(file)!r}: {error.strerror}") from None
+        raise DatabaseAway(_told(setting, f"{str(file)!r}: {error.strerror}")) from None
     engine = sa.create_engine(
         sa.URL.create("sqlite", database=str(file)),
         connect_args={"timeout": LOCK_SECONDS, "isolation_level": None},
+        execution_options={"triptych_setting": setting},
         **_COMMON,
     )
     sa.event.listen(engine, "connect", _configure_sqlite)
@@ -208,7 +221,7 @@ def _sqlite(url: sa.URL, *, create: bool) -> sa.Engine:
     return engine
 
 
-def _postgresql(url: sa.URL) -> sa.Engine:
+def _postgresql(url: sa.URL, setting: str) -> sa.Engine:
     engine = sa.create_engine(
         url.set(drivername="postgresql+psycopg"),
         connect_args={
@@ -220,6 +233,7 @@ def _postgresql(url: sa.URL) -> sa.Engine:
             "keepalives_count": 2,
             "tcp_user_timeout": LOCK_SECONDS * 1000,
         },
+        execution_options={"triptych_setting": setting},
         **_COMMON,
     )
     sa.event.listen(engine, "connect", _configure_postgresql)

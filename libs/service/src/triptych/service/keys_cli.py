@@ -1,47 +1,75 @@
-"""The door for whoever gives out keys: `ingestion keys …`."""
+"""The door for whoever gives out keys: `keys` of every service's command line."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated
 
 import orjson
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 from rich.table import Column, Table
 
 from triptych.core.documents import nearest
+from triptych.core.durations import parse_duration, parse_moment
 from triptych.core.errors import Kind, TriptychError
-from triptych.core.logging import configure_logging
-from triptych.ingestion.entrypoints.durations import parse_duration, parse_moment
-from triptych.ingestion.infrastructure.keys import SqlKeys
-from triptych.ingestion.settings import IngestionSettings
-from triptych.ingestion.wiring import opened
 from triptych.service.keys import ApiKey, Scope, mint, rotate
-
-keys_cli = typer.Typer(help="Who may do what: API keys.", no_args_is_help=True)
+from triptych.service.sql_keys import SqlKeys
 
 
 class UnknownKey(TriptychError):
     """There is no key of this id."""
 
     kind = Kind.NOT_FOUND
-    hint = "See: ingestion keys list."
 
 
 class KeyEnded(TriptychError):
     """The key has ended: it has no rights to hand on."""
 
     kind = Kind.CONFLICT
-    hint = "Make another: ingestion keys create."
 
 
-@keys_cli.command()
+@dataclass(frozen=True)
+class Place:
+    """Where keys are."""
+
+    service: str
+    database: Callable[[], AbstractContextManager[sa.Engine]]
+    """Opens the service's database, with its tables."""
+
+    @contextmanager
+    def opened(self) -> Iterator[SqlKeys]:
+        """The keys there."""
+        with self.database() as engine:
+            yield SqlKeys(engine)
+
+
+def keys_cli(
+    service: str, database: Callable[[], AbstractContextManager[sa.Engine]]
+) -> typer.Typer:
+    """The commands of a service, for the keys in its database."""
+    cli = typer.Typer(help="Who may do what: API keys.", no_args_is_help=True)
+
+    @cli.callback()
+    def place(context: typer.Context) -> None:
+        context.obj = Place(service, database)
+
+    cli.command()(create)
+    cli.command("list")(list_keys)
+    cli.command()(revoke)
+    cli.command("rotate")(rotate_key)
+    return cli
+
+
 def create(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="What the key is for.")],
     scope: Annotated[list[Scope], typer.Option(help="What it may do; several are possible.")],
     type: Annotated[  # noqa: A002  # the option's name
-        list[str] | None, typer.Option(help="Events that it may send, such as shop.*; else all.")
+        list[str] | None,
+        typer.Option(help="Events that it may send to ingestion, such as shop.*; else all."),
     ] = None,
     expires_in: Annotated[str | None, typer.Option(help="Such as 90d; else never.")] = None,
     expires_at: Annotated[str | None, typer.Option(help="Such as 2030-01-01T00:00:00Z.")] = None,
@@ -50,20 +78,20 @@ def create(
     now = datetime.now(UTC)
     ends = [now + parse_duration(expires_in)] if expires_in else []
     ends += [parse_moment(expires_at)] if expires_at else []
-    with _keys() as keys:
+    with _place(context).opened() as keys:
         end = min(ends, default=None)
         key, text = mint(name, scope, now=now, expires_at=end, event_types=type or ())
         keys.add(key)
     _print_once(key, text)
 
 
-@keys_cli.command("list")
 def list_keys(
+    context: typer.Context,
     json: Annotated[bool, typer.Option("--json", help="A JSON object a line.")] = False,
 ) -> None:
     """List all keys that were ever made; never their secrets."""
     now = datetime.now(UTC)
-    with _keys() as keys:
+    with _place(context).opened() as keys:
         found = [_described(key, now) for key in keys.all()]
     if json:
         for described in found:
@@ -75,29 +103,31 @@ def list_keys(
     Console(markup=False).print(table)  # a name may have brackets
 
 
-@keys_cli.command()
-def revoke(id: str) -> None:  # noqa: A002  # the argument's name
+def revoke(context: typer.Context, id: str) -> None:  # noqa: A002  # the argument's name
     """End a key. Services refuse it within five seconds."""
-    with _keys() as keys:
+    place = _place(context)
+    with place.opened() as keys:
         if not keys.revoke(id, datetime.now(UTC)):
-            raise _unknown(id, keys)
+            raise _unknown(id, keys, place)
     typer.echo(f"{id} is revoked.", err=True)
 
 
-@keys_cli.command("rotate")
 def rotate_key(
+    context: typer.Context,
     id: str,  # noqa: A002  # the argument's name
     grace: Annotated[str, typer.Option(help="How long the old key still works.")] = "1h",
 ) -> None:
     """Make a key with the same rights, print it, and let the old one end."""
     now = datetime.now(UTC)
     ends = now + parse_duration(grace)
-    with _keys() as keys:
+    place = _place(context)
+    with place.opened() as keys:
         old = next((key for key in keys.all() if key.id == id), None)
         if old is None:
-            raise _unknown(id, keys)
+            raise _unknown(id, keys, place)
         if not old.active(now):
-            raise KeyEnded(f"{id} is {_state(old, now)}")
+            hint = f"Make another: {place.service} keys create."
+            raise KeyEnded(f"{id} is {_state(old, now)}", hint=hint)
         new, text = rotate(old, now=now)
         keys.add(new)
         keys.expire(id, ends)
@@ -108,13 +138,9 @@ def rotate_key(
 _COLUMNS = ("id", "name", "scopes", "types", "created", "expires", "last used", "state")
 
 
-@contextmanager
-def _keys() -> Iterator[SqlKeys]:
-    settings = IngestionSettings.load()
-    configure_logging(settings.log)
-    with opened(settings) as store:
-        store.prepare()
-        yield SqlKeys(store.engine)
+def _place(context: typer.Context) -> Place:
+    place: Place = context.obj
+    return place
 
 
 def _column(name: str) -> Column:
@@ -128,8 +154,9 @@ def _print_once(key: ApiKey, text: str) -> None:
     typer.echo(text)
 
 
-def _unknown(id_: str, keys: SqlKeys) -> UnknownKey:
-    return UnknownKey(f"{id_!r}: {nearest(id_, [key.id for key in keys.all()])}")
+def _unknown(id_: str, keys: SqlKeys, place: Place) -> UnknownKey:
+    known = [key.id for key in keys.all()]
+    return UnknownKey(f"{id_!r}: {nearest(id_, known)}", hint=f"See: {place.service} keys list.")
 
 
 def _described(key: ApiKey, now: datetime) -> dict[str, str | None]:

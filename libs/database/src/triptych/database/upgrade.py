@@ -5,7 +5,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
-from triptych.eventlog.schema import Schema
+from triptych.database.schema import Schema
 
 
 def upgrade(schema: Schema, connection: sa.Connection) -> None:

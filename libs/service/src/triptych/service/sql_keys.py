@@ -7,9 +7,9 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from triptych.eventlog.database import reading, writing
-from triptych.ingestion.infrastructure.tables import api_keys
+from triptych.database.engine import reading, writing
 from triptych.service.keys import ApiKey, Scope
+from triptych.service.tables import api_keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from triptych.core.errors import Kind, TriptychError
-from triptych.eventlog.database import reading, writing
+from triptych.database.engine import reading, writing
 
 # It tells, once loaded, of its plugins, and at each look at which database it looks.
 logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -18,7 +18,6 @@ class SchemaTooOld(TriptychError):
     """The database's tables are older than this program."""
 
     kind = Kind.CONFLICT
-    hint = "Make a backup, then run: ingestion migrate."
 
 
 class SchemaTooNew(TriptychError):
@@ -35,6 +34,8 @@ class Schema:
     name: str
     migrations: Path
     """A folder with a file for each version, made for Alembic: v0001_events.py is version 0001."""
+    migrate: str
+    """The command that brings them to the newest version."""
 
     @property
     def version_table(self) -> str:
@@ -63,7 +64,10 @@ class Schema:
             return
         if version is not None and version not in known:
             raise SchemaTooNew(f"{self.name} is at {version}, this is {known[-1]}")
-        raise SchemaTooOld(f"{self.name} is at {version or 'no version'}, this is {known[-1]}")
+        raise SchemaTooOld(
+            f"{self.name} is at {version or 'no version'}, this is {known[-1]}",
+            hint=f"Make a backup, then run: {self.migrate}.",
+        )
 
 
 _MIGRATION_LOCK = 0x7472_6970_7479_6368  # "triptych": one at a time, whoever else uses the server
@@ -87,9 +91,23 @@ def migrate(engine: sa.Engine, schemas: Sequence[Schema], *, only_if_empty: bool
                 schema.check(connection)
             except SchemaTooOld:
                 # Importing Alembic takes as long as a short command, which mostly needs none of it.
-                from triptych.eventlog.upgrade import upgrade  # noqa: PLC0415
+                from triptych.database.upgrade import upgrade  # noqa: PLC0415
 
                 upgrade(schema, connection)
+
+
+def prepare(engine: sa.Engine, schemas: Sequence[Schema]) -> None:
+    """Make the tables of which the database has never had any version; check the others.
+
+    Raises:
+        SchemaTooOld, SchemaTooNew: those are not of the versions that this program knows.
+        DatabaseAway: the database cannot be used.
+    """
+    with reading(engine) as connection:
+        missing = [schema for schema in schemas if schema.version(connection) is None]
+    if missing:
+        migrate(engine, missing)
+    check(engine, schemas)
 
 
 def check(engine: sa.Engine, schemas: Sequence[Schema]) -> None:

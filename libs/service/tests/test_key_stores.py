@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from triptych.eventlog.database import open_database
-from triptych.ingestion.infrastructure.keys import SqlKeys
-from triptych.ingestion.infrastructure.store import SqlStore
+from triptych.database.engine import open_database
+from triptych.database.schema import prepare
 from triptych.service.keys import ApiKey, KeyStore, MemoryKeys, Scope, mint
+from triptych.service.sql_keys import SqlKeys
+from triptych.service.tables import access_schema
 from triptych.testing.builders import NOON
 
 HOUR = timedelta(hours=1)
@@ -18,14 +19,14 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
 def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStore]:
-    url = f"sqlite:///{tmp_path / 'eventlog.db'}"
+    url = f"sqlite:///{tmp_path / 'service.db'}"
     if request.param == "memory":
         yield MemoryKeys()
         return
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_server").create_database()
     engine = open_database(url, create=True)
-    SqlStore(engine).prepare()
+    prepare(engine, [access_schema("service migrate")])
     yield SqlKeys(engine)
     engine.dispose()
 
