@@ -29,6 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "TRIPTYCH_EVENTLOG_URL": f"sqlite:///{folder}/eventlog.db",
         "TRIPTYCH_LAKE_URL": str(folder / "lake"),
         "TRIPTYCH_STATE_URL": f"sqlite:///{folder}/etl.db",
+        "TRIPTYCH_ACCESS_URL": f"sqlite:///{folder}/analytics.db",
         "TRIPTYCH_CONTRACTS_DIR": str(SHOP / "contracts"),
         "TRIPTYCH_METRICS_DIR": str(SHOP / "metrics"),
     }

@@ -55,6 +55,7 @@ def house(tmp_path: Path) -> Iterator[House]:
         "TRIPTYCH_EVENTLOG_URL": f"sqlite:///{tmp_path}/eventlog.db",
         "TRIPTYCH_LAKE_URL": str(tmp_path / "lake"),
         "TRIPTYCH_STATE_URL": f"sqlite:///{tmp_path}/etl.db",
+        "TRIPTYCH_ACCESS_URL": f"sqlite:///{tmp_path}/analytics.db",
         "TRIPTYCH_CONTRACTS_DIR": str(SHOP / "contracts"),
         "TRIPTYCH_METRICS_DIR": str(SHOP / "metrics"),
     }

@@ -50,7 +50,11 @@ def commit() -> Callable[[Lake, str, pa.Table], int]:
 @pytest.fixture
 def environment(lake: Lake, shop: Path) -> dict[str, str]:
     """The settings for the shop's metrics over a lake of the test's own."""
-    return {"TRIPTYCH_LAKE_URL": str(lake.root), "TRIPTYCH_METRICS_DIR": str(shop / "metrics")}
+    return {
+        "TRIPTYCH_LAKE_URL": str(lake.root),
+        "TRIPTYCH_METRICS_DIR": str(shop / "metrics"),
+        "TRIPTYCH_ACCESS_URL": f"sqlite:///{lake.root}.db",
+    }
 
 
 @pytest.fixture

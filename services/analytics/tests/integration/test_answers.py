@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import SecretStr
 
 from triptych.analytics.entrypoints.http import create_analytics
 from triptych.analytics.settings import (
@@ -54,6 +55,7 @@ def wired(lake: Lake, shop: Path, **parts: Any) -> Iterator[Analytics]:
         AnalyticsSettings(
             lake_url=str(lake.root),
             metrics_dir=shop / "metrics",
+            access_url=SecretStr(f"sqlite:///{lake.root}.db"),
             cursor=CursorSettings(secret=SECRET),  # type: ignore[arg-type]  # pydantic makes one
             **parts,
         )

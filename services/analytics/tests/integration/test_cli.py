@@ -121,7 +121,7 @@ def test_a_port_that_is_in_use_is_named_with_the_setting_to_change(analytics: Co
 def test_an_address_that_others_can_reach_is_refused(analytics: Command) -> None:
     ended = analytics("serve", TRIPTYCH_ANALYTICS__HOST="0.0.0.0")  # noqa: S104  # that is the test
 
-    assert_foreseen(ended, USAGE_ERROR, "TRIPTYCH_ANALYTICS__HOST", "Listen on 127.0.0.1")
+    assert_foreseen(ended, USAGE_ERROR, "TRIPTYCH_ANALYTICS__HOST", "listen on 127.0.0.1")
 
 
 def test_a_lake_that_cannot_be_is_an_error_that_says_what_to_check(

@@ -14,6 +14,7 @@ import pytest
 from fastapi.testclient import TestClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from triptych.analytics.entrypoints.http import create_analytics
 from triptych.analytics.settings import AnalyticsSettings
@@ -50,7 +51,11 @@ def sales(*rows: tuple[datetime, str | None, str]) -> pa.Table:
 
 @contextmanager
 def serving(lake: Lake, metrics: Path) -> Iterator[TestClient]:
-    settings = AnalyticsSettings(lake_url=str(lake.root), metrics_dir=metrics)
+    settings = AnalyticsSettings(
+        lake_url=str(lake.root),
+        metrics_dir=metrics,
+        access_url=SecretStr(f"sqlite:///{lake.root}.db"),
+    )
     with wire(settings) as service, TestClient(create_analytics(service)) as client:
         yield client
 

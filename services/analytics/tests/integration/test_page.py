@@ -57,6 +57,7 @@ def service(
     settings = {
         "TRIPTYCH_LAKE_URL": str(lake.root),
         "TRIPTYCH_METRICS_DIR": str(ROOT / "examples" / "shop" / "metrics"),
+        "TRIPTYCH_ACCESS_URL": f"sqlite:///{lake.root}.db",
         "TRIPTYCH_LIMIT__BURST": "0",
     }
     with running("analytics", settings) as server:

@@ -17,7 +17,6 @@ from pydantic import SecretStr
 from triptych.analytics.entrypoints.http import create_analytics
 from triptych.analytics.settings import (
     AnalyticsSettings,
-    CursorSettings,
     LimitSettings,
     RedisSettings,
 )
@@ -45,7 +44,7 @@ def settings(
         return AnalyticsSettings(
             lake_url=str(lake.root),
             metrics_dir=shop / "metrics",
-            cursor=CursorSettings(secret=SecretStr("s" * 32)),
+            access_url=SecretStr(f"sqlite:///{lake.root}.db"),
             redis=RedisSettings(url=SecretStr(redis.url), seconds=seconds),
             limit=LimitSettings(**{**usual, **limits}),
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from triptych.analytics.entrypoints.http import create_analytics
 from triptych.analytics.settings import AnalyticsSettings, LimitSettings
@@ -28,6 +29,7 @@ def app(lake: Lake, shop: Path, commit: Callable[[Lake, str, pa.Table], int]) ->
     made = AnalyticsSettings(
         lake_url=str(lake.root),
         metrics_dir=shop / "metrics",
+        access_url=SecretStr(f"sqlite:///{lake.root}.db"),
         limit=LimitSettings(burst=0, sustained=0, daily=0),
     )
     with wire(made) as analytics:

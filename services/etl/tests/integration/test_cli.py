@@ -181,9 +181,7 @@ def test_a_missing_event_log_is_named_and_not_made(
 ) -> None:
     ended = etl("run", str(sales))
 
-    assert_foreseen(
-        ended, USAGE_ERROR, str(tmp_path / "eventlog.db"), "TRIPTYCH_EVENTLOG_URL: "
-    )
+    assert_foreseen(ended, USAGE_ERROR, str(tmp_path / "eventlog.db"), "TRIPTYCH_EVENTLOG_URL: ")
     assert not (tmp_path / "eventlog.db").exists()
 
 

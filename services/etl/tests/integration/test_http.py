@@ -17,6 +17,8 @@ from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.settings import ScheduleSettings
 from triptych.etl.wiring import Serving, wire_serving
 from triptych.eventlog.log import SCHEMA
+from triptych.service.keys import Scope, mint
+from triptych.service.sql_keys import SqlKeys
 from triptych.testing.builders import NOON
 
 PIPELINE = """
@@ -174,3 +176,19 @@ def test_every_answer_has_an_example_that_is_valid_by_its_schema(client: TestCli
         tried += 1
 
     assert tried == 8
+
+
+def test_once_there_is_a_key_only_who_has_one_that_may_read_is_told_of_runs(
+    client: TestClient, serving: Serving, house: Any
+) -> None:
+    key, text = mint("a team", [Scope.READ], now=NOON)
+    SqlKeys(house.etl.state).add(key)
+    serving.keys.refresh()
+
+    statuses = [
+        client.get(path, headers=headers).status_code
+        for path in ("/v1/pipelines", "/v1/runs", "/metrics")
+        for headers in ({}, {"Authorization": f"Bearer {text}"})
+    ]
+
+    assert statuses == [401, 200] * 3

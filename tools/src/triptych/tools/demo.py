@@ -47,6 +47,7 @@ def demo(*, keep: bool) -> None:
             "TRIPTYCH_EVENTLOG_URL": f"sqlite:///{folder}/eventlog.db",
             "TRIPTYCH_LAKE_URL": f"{folder}/lake",
             "TRIPTYCH_STATE_URL": f"sqlite:///{folder}/etl.db",
+            "TRIPTYCH_ACCESS_URL": f"sqlite:///{folder}/analytics.db",
             "TRIPTYCH_CONTRACTS_DIR": str(SHOP / "contracts"),
             "TRIPTYCH_METRICS_DIR": str(SHOP / "metrics"),
         }

@@ -94,7 +94,7 @@ class CursorSettings(Section):
     secret: SecretStr | None = Field(
         default=None,
         min_length=32,
-        description="Signs cursors: the same for all replicas. Made anew at each start if left out.",
+        description="Signs cursors, instead of what the database of keys holds for that.",
         examples=["32 random characters or more"],
     )
     days: int = Field(default=7, ge=1, description="How long a cursor leads on.", examples=[7])
@@ -135,6 +135,11 @@ class AnalyticsSettings(Settings):
         default=Path("metrics"),
         description="The folder with the files that declare metrics.",
         examples=["examples/shop/metrics"],
+    )
+    access_url: SecretStr = Field(
+        default=SecretStr("sqlite:///var/analytics.db"),
+        description="The database of API keys and of what cursors are signed with, as an SQLAlchemy URL: one for all replicas.",
+        examples=["postgresql://triptych@db/triptych"],
     )
     analytics: HttpSettings = HttpSettings()
     metrics: MetricSettings = MetricSettings()

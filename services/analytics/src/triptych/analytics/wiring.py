@@ -1,12 +1,13 @@
 """Put the service together, by hand."""
 
 import hashlib
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
+import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 
 from triptych.analytics.application.asking import Ask
@@ -25,7 +26,15 @@ from triptych.analytics.infrastructure.redis import (
     SharedLimiter,
 )
 from triptych.analytics.settings import AnalyticsSettings, LimitSettings, RedisSettings
+from triptych.core.domain.clock import SystemClock
+from triptych.database.engine import open_database
+from triptych.database.schema import check, migrate, prepare
 from triptych.lake.lake import Lake
+from triptych.service.access import KeyRing
+from triptych.service.sql_keys import SqlKeys
+from triptych.service.tables import access_schema, cursor_secret
+
+SCHEMAS: Final = (access_schema("analytics migrate"),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,9 @@ class Analytics:
     shared: Shared | None
     registry: CollectorRegistry
     measurements: Measurements
+    keys: KeyRing
     fingerprint: str
+    """Of the secret that cursors are signed with: it is in the answers' bytes."""
 
 
 @contextmanager
@@ -53,16 +64,21 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
     Raises:
         NoMetrics, WrongDocument: the metrics cannot be used.
         LakeAway: the lake cannot be used.
+        WrongDatabase, DatabaseAway: the database of keys cannot be used.
+        SchemaTooOld, SchemaTooNew: its tables are of another release.
     """
     query = settings.query
-    secret = settings.cursor.secret
-    key = secret.get_secret_value().encode() if secret else secrets.token_bytes(32)
-    with open_tables(
+    with opened(settings) as access, open_tables(
         Lake.open(settings.lake_url),
         seconds=query.seconds,
         memory=query.memory,
         threads=query.threads,
     ) as tables:
+        prepare(access, SCHEMAS)
+        keys = KeyRing(SqlKeys(access), SystemClock())
+        keys.refresh()
+        own = settings.cursor.secret
+        key = own.get_secret_value().encode() if own else cursor_secret(access)
         workers = Workers(query.running, query.queue)
         registry = CollectorRegistry()
         measurements = Measurements(registry)
@@ -89,10 +105,39 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
                 shared=shared,
                 registry=registry,
                 measurements=measurements,
+                keys=keys,
                 fingerprint=hashlib.sha256(key).hexdigest()[:16],
             )
         finally:
             workers.close()
+
+
+@contextmanager
+def opened(settings: AnalyticsSettings) -> Iterator[sa.Engine]:
+    """The database of keys alone, whatever its tables are.
+
+    Raises:
+        WrongDatabase, DatabaseAway: it cannot be used.
+    """
+    url = settings.access_url.get_secret_value()
+    engine = open_database(url, create=True, setting="TRIPTYCH_ACCESS_URL")
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def migrated(settings: AnalyticsSettings, *, only_check: bool) -> None:
+    """Bring the tables of the database of keys to this release, or only check that they are.
+
+    Raises:
+        SchemaTooOld, SchemaTooNew: they are not.
+        WrongDatabase, DatabaseAway: the database cannot be used.
+    """
+    with opened(settings) as access:
+        if not only_check:
+            migrate(access, SCHEMAS)
+        check(access, SCHEMAS)
 
 
 def _shared(redis: RedisSettings) -> Shared | None:

@@ -23,6 +23,8 @@ from triptych.analytics.entrypoints.responding import Question, Responder
 from triptych.analytics.infrastructure.metrics import MetricFolder
 from triptych.analytics.settings import QuerySettings
 from triptych.analytics.wiring import Analytics
+from triptych.service.access import Requirement, require
+from triptych.service.keys import Scope
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Service:
     limits: QuerySettings
     recall: Recall
     fingerprint: str
-    """Of the secret that cursors are signed with: it is in the answers' bytes."""
+    reader: Requirement
 
     @classmethod
     def of(cls, analytics: Analytics) -> "Service":
@@ -48,17 +50,19 @@ class Service:
             analytics.limiter,
             analytics.across,
             analytics.measurements,
-            public=True,
+            public=lambda: not analytics.keys.required,
         )
         settings = analytics.settings
+        reader = require(analytics.keys, Scope.READ)
         return cls(
             analytics.ask,
             analytics.metrics,
             responder,
-            Clients.of(settings.limit.trusted_proxies),
+            Clients.of(settings.limit.trusted_proxies, reader),
             settings.query,
             Recall(analytics.tables, analytics.metrics),
             analytics.fingerprint,
+            reader,
         )
 
     async def answer(self, request: Request, wanted: "Wanted") -> Response:
@@ -93,7 +97,8 @@ class Service:
 
     async def respond(self, request: Request, question: Question) -> Response:
         """The answer to a question that was read."""
-        return await self.responder.respond(request, self.clients.name(request), question)
+        client = await self.clients.name(request)
+        return await self.responder.respond(request, client, question)
 
     @property
     def route(self) -> type[APIRoute]:

@@ -1,4 +1,4 @@
-"""Who asks: by address, until there is a key."""
+"""Who asks: by key, or by address while there are none."""
 
 import ipaddress
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,7 @@ from typing import TypeAlias
 from fastapi import Request
 
 from triptych.core.errors import Kind, TriptychError
+from triptych.service.access import Requirement
 
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -24,21 +25,31 @@ class Clients:
     """Tells clients apart."""
 
     trusted: Sequence[Network]
+    reader: Requirement
 
     @classmethod
-    def of(cls, proxies: Iterable[str]) -> "Clients":
-        """Clients that may come through these proxies.
+    def of(cls, proxies: Iterable[str], reader: Requirement) -> "Clients":
+        """Clients that may come through these proxies, with keys that may read.
 
         Raises:
             WrongProxy: one of them is none.
         """
         try:
-            return cls([ipaddress.ip_network(proxy) for proxy in proxies])
+            return cls([ipaddress.ip_network(proxy) for proxy in proxies], reader)
         except ValueError as error:
             raise WrongProxy(str(error)) from None
 
-    def name(self, request: Request) -> str:
-        """By what a client is told from others: its address, as the last trusted proxy saw it."""
+    async def name(self, request: Request) -> str:
+        """By what a client is told from others: its key's id, or while there are no keys its address.
+
+        Raises:
+            NoKey, NotAllowed, KeysUnknown: it may not read.
+        """
+        caller = await self.reader(request)
+        return caller.name or self._address(request)
+
+    def _address(self, request: Request) -> str:
+        # As the last trusted proxy saw it.
         address = request.client.host if request.client else ""
         forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
         for before in reversed([text.strip() for text in forwarded if text.strip()]):

@@ -40,6 +40,7 @@ def create_analytics(analytics: Analytics) -> FastAPI:
         notes={"redis": shared.note} if shared else {},
         close=shared.close if shared else None,
         registry=analytics.registry,
+        reader=service.reader,
     )
-    describe(app, analytics.metrics)
+    describe(app, analytics.metrics, analytics.keys)
     return app

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from triptych.analytics.application.asking import Asked
@@ -55,7 +55,12 @@ class DefinitionBody(MetricBody):
 
 def metric_routes(service: Service) -> APIRouter:
     """`/v1/metrics` and `/v1/query`."""
-    router = APIRouter(prefix="/v1", tags=["metrics"], route_class=service.route)
+    router = APIRouter(
+        prefix="/v1",
+        tags=["metrics"],
+        route_class=service.route,
+        dependencies=[Depends(service.reader)],
+    )
 
     async def query_metric(
         request: Request, name: str, cut: Annotated[Cut, Query()], suffix: Suffix | None = None

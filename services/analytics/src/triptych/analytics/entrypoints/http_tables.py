@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from triptych.analytics.application.asking import Asked, row_query
@@ -75,7 +75,12 @@ class TablesBody(BaseModel):
 
 def table_routes(service: Service) -> APIRouter:
     """`/v1/tables`."""
-    router = APIRouter(prefix="/v1", tags=["tables"], route_class=service.route)
+    router = APIRouter(
+        prefix="/v1",
+        tags=["tables"],
+        route_class=service.route,
+        dependencies=[Depends(service.reader)],
+    )
 
     @router.get("/tables", summary="The tables that there are.")
     def list_tables() -> TablesBody:

@@ -1,6 +1,6 @@
 """`/v1/usage`: where a client stands."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field
 
 from triptych.analytics.entrypoints.answers import Service
@@ -26,11 +26,11 @@ class UsageBody(BaseModel):
 
 def usage_routes(service: Service) -> APIRouter:
     """`/v1/usage`."""
-    router = APIRouter(prefix="/v1", tags=["usage"])
+    router = APIRouter(prefix="/v1", tags=["usage"], dependencies=[Depends(service.reader)])
 
     @router.get("/usage", summary="What you may still ask for. It costs nothing.")
     async def usage(request: Request, response: Response) -> UsageBody:
-        client = service.clients.name(request)
+        client = await service.clients.name(request)
         verdict = await service.responder.limiter.charge(client, 0)
         response.headers.update(limit_fields(verdict))
         policies = [

@@ -48,7 +48,7 @@ class Responder:
     across: SharedFlight | None
     """Where there are replicas, one of them computes."""
     measurements: Measurements
-    public: bool
+    public: Callable[[], bool]
     """Whether everybody may ask, so that anybody may keep the answers."""
 
     async def respond(self, request: Request, client: str, question: Question) -> Response:
@@ -95,7 +95,7 @@ class Responder:
         return Response(body, headers=headers)
 
     def _freshness(self, question: Question) -> str:
-        who = "public" if self.public else "private"
+        who = "public" if self.public() else "private"
         return f"{who}, max-age={LASTING}" if question.lasting else f"{who}, no-cache"
 
     async def _made(self, key: str, encoding: str, question: Question) -> Representation:

@@ -78,6 +78,7 @@ def measure(plan: Plan, step: Step) -> Iterator[Row]:
         settings = {
             "TRIPTYCH_LAKE_URL": str(folder / "lake"),
             "TRIPTYCH_METRICS_DIR": str(folder / "metrics"),
+            "TRIPTYCH_ACCESS_URL": f"sqlite:///{folder}/analytics.db",
             "TRIPTYCH_CURSOR__SECRET": SECRET,
             "TRIPTYCH_LIMIT__BURST": "1000000",
             "TRIPTYCH_LIMIT__SUSTAINED": "100000000",

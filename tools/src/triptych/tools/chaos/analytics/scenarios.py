@@ -35,7 +35,6 @@ metrics:
 """
 _TOTAL: Final = "/v1/metrics/total/query"
 _ROWS: Final = "/v1/tables/numbers/rows"
-_SECRET: Final = "what signs cursors for as long as this lasts"  # noqa: S105  # of its own
 ASKED, EVERY, SLOWEST = 60, 10, 10
 """Questions, after how many of them a version is committed, and how many seconds one may take."""
 RIGHT: Final = "every answer is right, or an error that says what to do; none is stale"
@@ -77,7 +76,7 @@ class House:
         usual = {
             "TRIPTYCH_LAKE_URL": str(self.folder / "lake"),
             "TRIPTYCH_METRICS_DIR": str(self.folder / "metrics"),
-            "TRIPTYCH_CURSOR__SECRET": _SECRET,
+            "TRIPTYCH_ACCESS_URL": f"sqlite:///{self.folder}/analytics.db",
             "TRIPTYCH_LIMIT__BURST": "0",
             "TRIPTYCH_LIMIT__SUSTAINED": "0",
             "TRIPTYCH_LIMIT__DAILY": "0",
