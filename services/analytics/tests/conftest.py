@@ -2,16 +2,23 @@
 
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy as sa
 
 from triptych.analytics.entrypoints.cli import main
+from triptych.database.engine import open_database, writing
+from triptych.database.positions import newest, positions
 from triptych.lake.change import Change, DataFile, Progress
 from triptych.lake.lake import Lake
+from triptych.testing.postgres import PostgresServer
 from triptych.testing.redis import RedisServer
 from triptych.testing.redis import redis as a_redis
 
@@ -45,6 +52,55 @@ def commit() -> Callable[[Lake, str, pa.Table], int]:
         )
 
     return commit_rows
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A PostgreSQL database, whose tables are committed to as etl's sink `sql` does."""
+
+    url: str
+    engine: sa.Engine
+
+    def commit(self, name: str, rows: pa.Table, *, replace: bool = False) -> int:
+        """Commit rows to a table; the new version."""
+        columns = [sa.Column(field.name, _SQL[str(field.type)]) for field in rows.schema]
+        table = sa.Table(name, sa.MetaData(), *columns)
+        with writing(self.engine) as connection:
+            table.create(connection, checkfirst=True)
+            positions.create(connection, checkfirst=True)
+            if replace:
+                connection.execute(sa.delete(table))
+            if rows.num_rows:
+                connection.execute(sa.insert(table), rows.to_pylist())
+            before = newest(connection, name)
+            version = before.version + 1 if before else 0
+            values = {"position": version, "version": version, "committed_at": datetime.now(UTC)}
+            mine = {"writer": "test", "target": name}
+            if before:
+                connection.execute(sa.update(positions).filter_by(**mine).values(**values))
+            else:
+                connection.execute(sa.insert(positions).values(**mine, **values))
+        return version
+
+
+_SQL: Mapping[str, sa.types.TypeEngine[Any]] = {
+    "string": sa.Text(),
+    "int64": sa.BigInteger(),
+    "bool": sa.Boolean(),
+    "date32[day]": sa.Date(),
+    "timestamp[us, tz=UTC]": sa.DateTime(timezone=True),
+    "decimal128(18, 4)": sa.Numeric(18, 4),
+    "double": sa.Double(),
+}
+
+
+@pytest.fixture
+def warehouse(postgres_server: PostgresServer) -> Iterator[Warehouse]:
+    """A warehouse without tables."""
+    url = postgres_server.create_database()
+    engine = open_database(url)
+    yield Warehouse(url, engine)
+    engine.dispose()
 
 
 @pytest.fixture

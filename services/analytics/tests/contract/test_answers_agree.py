@@ -6,15 +6,18 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from triptych.analytics.application.asking import Ask, Asked
-from triptych.analytics.application.ports import Part
+from triptych.analytics.application.errors import VersionGone
+from triptych.analytics.application.ports import Part, Tables
 from triptych.analytics.domain.cursors import Cursors
 from triptych.analytics.domain.filters import (
     All,
@@ -30,6 +33,7 @@ from triptych.analytics.domain.filters import (
 from triptych.analytics.domain.metric import Metric
 from triptych.analytics.domain.query import Fill, MetricQuery, Order, RowQuery
 from triptych.analytics.infrastructure.lake import open_tables
+from triptych.analytics.infrastructure.warehouse import open_warehouse
 from triptych.core.domain.time import Grain
 from triptych.lake.lake import Lake
 
@@ -141,21 +145,46 @@ def compared(one: Any, operator: Operator, other: Any) -> bool:
     )
 
 
-def answered(rows: list[Row], commit: Commit, query: MetricQuery | RowQuery) -> list[Row]:
-    with tempfile.TemporaryDirectory() as folder:
-        lake = Lake.open(folder)
-        commit(lake, "t", pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA))
-        with open_tables(lake, threads=1) as tables:
-            found = tables.page(query, {"t": tables.version("t")}, Part(100_000))
-            return [dict(row) for row in found.to_pylist()]
+Answered = Callable[[list[Row], MetricQuery | RowQuery], list[Row]]
+
+
+@pytest.fixture(params=["lake", "warehouse"])
+def answered(request: pytest.FixtureRequest, commit: Commit) -> Answered:
+    """Answers a question over rows, wherever they are."""
+
+    def by_the_lake(rows: list[Row], query: MetricQuery | RowQuery) -> list[Row]:
+        with tempfile.TemporaryDirectory() as folder:
+            lake = Lake.open(folder)
+            commit(lake, "t", table_of(rows))
+            with open_tables(lake, threads=1) as tables:
+                return answer(tables, query)
+
+    def by_the_warehouse(rows: list[Row], query: MetricQuery | RowQuery) -> list[Row]:
+        house.commit("t", table_of(rows), replace=True)
+        with open_warehouse(house.url, ["t"], seconds=30) as tables:
+            return answer(tables, query)
+
+    if request.param == "lake":
+        return by_the_lake
+    house = request.getfixturevalue("warehouse")
+    return by_the_warehouse
+
+
+def table_of(rows: list[Row]) -> pa.Table:
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA)
+
+
+def answer(tables: Tables, query: MetricQuery | RowQuery) -> list[Row]:
+    found = tables.page(query, {"t": tables.version("t")}, Part(100_000))
+    return [dict(row) for row in found.to_pylist()]
 
 
 @QUIET
 @given(rows=ROWS, where=FILTERS)
 def test_a_filter_keeps_the_rows_that_it_is_true_for(
-    commit: Commit, rows: list[Row], where: Filter
+    answered: Answered, rows: list[Row], where: Filter
 ) -> None:
-    found = answered(rows, commit, RowQuery("t", tuple(SCHEMA.names), where))
+    found = answered(rows, RowQuery("t", tuple(SCHEMA.names), where))
 
     assert [{name: row[name] for name in SCHEMA.names} for row in found] == [
         row for row in rows if holds(where, row) is True
@@ -171,7 +200,7 @@ def test_a_filter_keeps_the_rows_that_it_is_true_for(
     by=st.lists(st.sampled_from(["city", "paid"]), unique=True).map(tuple),
 )
 def test_sums_are_what_python_computes_in_every_zone(
-    commit: Commit,
+    answered: Answered,
     rows: list[Row],
     where: Filter | None,
     grain: Grain,
@@ -187,7 +216,7 @@ def test_sums_are_what_python_computes_in_every_zone(
                 sums[key] = (sums[key] or Decimal(0)) + row["amount"]
 
     query = MetricQuery({"amount_sum": METRIC}, grain=grain, zone=zone, by=by, where=where)
-    found = answered(rows, commit, query)
+    found = answered(rows, query)
 
     assert {(row["time"], *(row[name] for name in by)): row["amount_sum"] for row in found} == sums
     assert len(found) == len(sums)
@@ -196,7 +225,7 @@ def test_sums_are_what_python_computes_in_every_zone(
 @QUIET
 @given(rows=ROWS, zone=st.sampled_from(ZONES), by=st.sampled_from([(), ("city",)]))
 def test_every_bucket_is_filled_once_for_every_group(
-    commit: Commit, rows: list[Row], zone: str, by: tuple[str, ...]
+    answered: Answered, rows: list[Row], zone: str, by: tuple[str, ...]
 ) -> None:
     start, end = datetime(2028, 3, 1, tzinfo=UTC), datetime(2028, 11, 15, tzinfo=UTC)
     query = MetricQuery(
@@ -208,7 +237,7 @@ def test_every_bucket_is_filled_once_for_every_group(
         key = (Grain.MONTH.floor(row["at"], ZoneInfo(zone)), *(row[name] for name in by))
         sums[key] += row["amount"] or 0
 
-    found = answered(rows, commit, query)
+    found = answered(rows, query)
 
     groups = {tuple(row[name] for name in by) for row in within} or ({()} if not by else set())
     expected = {
@@ -231,13 +260,37 @@ def test_a_walk_misses_nothing_and_shows_nothing_twice_while_versions_are_commit
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake.open(folder)
-        table = pa.Table.from_pylist([{**row} for row in rows], schema=SCHEMA)
+        table = table_of(rows)
         commit(lake, "t", table)
         with open_tables(lake, threads=1) as tables:
-            ask, query = Ask(tables, CURSORS), RowQuery("t", tuple(SCHEMA.names), None, order)
-            first = Asked(query, ask.versions(["t"], None), Part(1000))
-            whole = ask.page(first, NOW).rows.to_pylist()
-            forwards, backwards = walk(ask, first, limits, lambda: commit(lake, "t", table))
+            check_walk(tables, rows, order, limits, lambda: commit(lake, "t", table))
+
+
+@QUIET
+@given(rows=ROWS, order=ORDERS, limits=st.lists(st.integers(1, 6), min_size=1, max_size=5))
+def test_so_does_a_walk_through_a_warehouse_until_its_table_moves_on(
+    warehouse: Any, rows: list[Row], order: tuple[Order, ...], limits: list[int]
+) -> None:
+    warehouse.commit("t", table_of(rows), replace=True)
+    with open_warehouse(warehouse.url, ["t"], seconds=30) as tables:
+        check_walk(tables, rows, order, limits, lambda: None)
+        if len(rows) > limits[0]:
+            moved_on = partial(warehouse.commit, "t", table_of(rows))
+            with pytest.raises(VersionGone):
+                check_walk(tables, rows, order, limits, moved_on)
+
+
+def check_walk(
+    tables: Tables,
+    rows: list[Row],
+    order: tuple[Order, ...],
+    limits: list[int],
+    between: Callable[[], object],
+) -> None:
+    ask, query = Ask(tables, CURSORS), RowQuery("t", tuple(SCHEMA.names), None, order)
+    first = Asked(query, ask.versions(["t"], None), Part(1000))
+    whole = ask.page(first, NOW).rows.to_pylist()
+    forwards, backwards = walk(ask, first, limits, between)
 
     assert sorted(map(told, whole)) == sorted(map(told, rows))
     assert forwards == whole

@@ -15,6 +15,7 @@ from triptych.analytics.domain.columns import Cell
 from triptych.analytics.domain.metric import Metric
 from triptych.analytics.domain.query import MetricQuery
 from triptych.analytics.infrastructure.lake import open_tables
+from triptych.analytics.infrastructure.warehouse import open_warehouse
 from triptych.core.domain.time import Grain
 from triptych.core.errors import Kind, TriptychError
 from triptych.lake.lake import Lake
@@ -108,7 +109,13 @@ def lake_tables(lake: Lake, commit: Callable[[Lake, str, pa.Table], int]) -> Ite
         yield Subject(tables, lambda name, rows: commit(lake, name, rows))
 
 
-@pytest.fixture(params=["lake_tables"])
+@pytest.fixture
+def warehouse_tables(warehouse: Any) -> Iterator[Subject]:
+    with open_warehouse(warehouse.url, ["t"], seconds=30) as tables:
+        yield Subject(tables, warehouse.commit)
+
+
+@pytest.fixture(params=["lake_tables", "warehouse_tables"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Subject)

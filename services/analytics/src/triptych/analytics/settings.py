@@ -47,6 +47,21 @@ class QuerySettings(Section):
     )
 
 
+class WarehouseSettings(Section):
+    """Tables that are in PostgreSQL, instead of in the lake."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="The PostgreSQL database that has them, written by etl's sink `sql`.",
+        examples=["postgresql://reader@warehouse/shop"],
+    )
+    tables: tuple[str, ...] = Field(
+        default=(),
+        description="Which tables are there; with a schema, where it is not the usual one.",
+        examples=['["sales", "crm.customers"]'],
+    )
+
+
 class MetricSettings(Section):
     """How metrics are kept up to date."""
 
@@ -142,6 +157,7 @@ class AnalyticsSettings(Settings):
         examples=["postgresql://triptych@db/triptych"],
     )
     analytics: HttpSettings = HttpSettings()
+    warehouse: WarehouseSettings = WarehouseSettings()
     metrics: MetricSettings = MetricSettings()
     query: QuerySettings = QuerySettings()
     cache: CacheSettings = CacheSettings()

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -16,15 +16,17 @@ from triptych.analytics.application.limiting import Limiter, LocalLimiter
 from triptych.analytics.application.working import Workers
 from triptych.analytics.domain.cursors import Cursors
 from triptych.analytics.domain.limits import Policy
-from triptych.analytics.infrastructure.lake import LakeTables, open_tables
+from triptych.analytics.infrastructure.lake import open_tables
 from triptych.analytics.infrastructure.measurements import Measurements
 from triptych.analytics.infrastructure.metrics import MetricFolder
+from triptych.analytics.infrastructure.places import Places
 from triptych.analytics.infrastructure.redis import (
     Shared,
     SharedCache,
     SharedFlight,
     SharedLimiter,
 )
+from triptych.analytics.infrastructure.warehouse import open_warehouse
 from triptych.analytics.settings import AnalyticsSettings, LimitSettings, RedisSettings
 from triptych.core.domain.clock import SystemClock
 from triptych.database.engine import open_database
@@ -43,7 +45,7 @@ class Analytics:
 
     settings: AnalyticsSettings
     metrics: MetricFolder
-    tables: LakeTables
+    tables: Places
     ask: Ask
     cache: Cache
     limiter: Limiter
@@ -64,16 +66,11 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
     Raises:
         NoMetrics, WrongDocument: the metrics cannot be used.
         LakeAway: the lake cannot be used.
-        WrongDatabase, DatabaseAway: the database of keys cannot be used.
+        WrongDatabase, DatabaseAway: the database of keys, or the warehouse, cannot be used.
         SchemaTooOld, SchemaTooNew: its tables are of another release.
     """
     query = settings.query
-    with opened(settings) as access, open_tables(
-        Lake.open(settings.lake_url),
-        seconds=query.seconds,
-        memory=query.memory,
-        threads=query.threads,
-    ) as tables:
+    with opened(settings) as access, tables_of(settings) as tables:
         prepare(access, SCHEMAS)
         keys = KeyRing(SqlKeys(access), SystemClock())
         keys.refresh()
@@ -110,6 +107,30 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
             )
         finally:
             workers.close()
+
+
+@contextmanager
+def tables_of(settings: AnalyticsSettings) -> Iterator[Places]:
+    """The tables alone.
+
+    Raises:
+        LakeAway: the lake cannot be used.
+        WrongDatabase: the warehouse is none.
+    """
+    query, house = settings.query, settings.warehouse
+    with ExitStack() as stack:
+        lake = open_tables(
+            Lake.open(settings.lake_url),
+            seconds=query.seconds,
+            memory=query.memory,
+            threads=query.threads,
+        )
+        places = Places(stack.enter_context(lake))
+        if house.url is not None:
+            url = house.url.get_secret_value()
+            warehouse = open_warehouse(url, house.tables, query.seconds)
+            places = Places(places.lake, stack.enter_context(warehouse))
+        yield places
 
 
 @contextmanager

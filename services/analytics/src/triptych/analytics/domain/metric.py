@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from triptych.analytics.domain.columns import Columns, ColumnType
 from triptych.core.documents import Part
 from triptych.core.domain.time import Grain
 
@@ -156,3 +157,14 @@ class MetricsFile(Part):
 
     version: Literal[1] = Field(description="The version of this format.")
     metrics: dict[Name, Metric]
+
+
+def value_type(measure: Measure, columns: Columns) -> ColumnType:
+    """The type of a metric's values."""
+    match measure.function:
+        case Function.COUNT | Function.COUNT_DISTINCT:
+            return ColumnType.INTEGER
+        case Function.AVERAGE | Function.QUANTILE | Function.RATIO:
+            return ColumnType.DOUBLE
+        case _:
+            return columns.get(measure.column or "", ColumnType.OTHER)

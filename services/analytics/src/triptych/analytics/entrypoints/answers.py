@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
@@ -77,7 +78,8 @@ class Service:
         today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         asked = wanted.asked
         if wanted.cursor:
-            asked = self.ask.placed(asked, wanted.cursor, datetime.now(UTC))
+            now = datetime.now(UTC)
+            asked = await run_in_threadpool(self.ask.placed, asked, wanted.cursor, now)
         wanted = replace(wanted, asked=asked)
         others = (wanted.media_type, wanted.total, wanted.zone, today.date(), self.fingerprint)
         address = f"{request.url.path}?{_without(request, 'cursor')}"

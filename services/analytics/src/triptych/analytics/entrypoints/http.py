@@ -11,8 +11,10 @@ from triptych.analytics.entrypoints.http_page import page_routes
 from triptych.analytics.entrypoints.http_tables import table_routes
 from triptych.analytics.entrypoints.http_usage import usage_routes
 from triptych.analytics.entrypoints.openapi import describe
+from triptych.analytics.infrastructure.places import Places
 from triptych.analytics.wiring import Analytics
 from triptych.service.app import create_app
+from triptych.service.health import Probe
 
 QUIET: Final = frozenset(
     f"/v1/{where}{suffix}"
@@ -36,7 +38,7 @@ def create_analytics(analytics: Analytics) -> FastAPI:
             page_routes(),
         ],
         quiet=QUIET,
-        probes={"lake": analytics.tables.check},
+        probes=_probes(analytics.tables),
         notes={"redis": shared.note} if shared else {},
         close=shared.close if shared else None,
         registry=analytics.registry,
@@ -44,3 +46,8 @@ def create_analytics(analytics: Analytics) -> FastAPI:
     )
     describe(app, analytics.metrics, analytics.keys)
     return app
+
+
+def _probes(tables: Places) -> dict[str, Probe]:
+    lake: dict[str, Probe] = {"lake": tables.lake.check}
+    return lake | {"warehouse": tables.warehouse.check} if tables.warehouse else lake

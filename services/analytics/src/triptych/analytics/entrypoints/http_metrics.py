@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
 from triptych.analytics.application.asking import Asked
@@ -66,7 +67,8 @@ def metric_routes(service: Service) -> APIRouter:
         request: Request, name: str, cut: Annotated[Cut, Query()], suffix: Suffix | None = None
     ) -> Response:
         metrics = {name: find(service.metrics.metrics, name)}
-        return await service.answer(request, _wanted(service, request, metrics, cut, suffix))
+        wanted = await run_in_threadpool(_wanted, service, request, metrics, cut, suffix)
+        return await service.answer(request, wanted)
 
     routed(
         router,
@@ -97,7 +99,8 @@ def metric_routes(service: Service) -> APIRouter:
     @router.post("/query", summary="The values of several metrics.", response_class=Response)
     async def query(request: Request, cut: ManyMetrics) -> Response:
         metrics = {name: find(service.metrics.metrics, name) for name in cut.metrics}
-        return await service.answer(request, _wanted(service, request, metrics, cut, None))
+        wanted = await run_in_threadpool(_wanted, service, request, metrics, cut, None)
+        return await service.answer(request, wanted)
 
     @router.get("/metrics/{name}/explain", summary="How a question would be answered.")
     def explain(name: str, cut: Annotated[Cut, Query()]) -> ExplainedBody:

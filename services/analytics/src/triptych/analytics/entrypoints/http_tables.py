@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
 from triptych.analytics.application.asking import Asked, row_query
@@ -89,7 +90,7 @@ def table_routes(service: Service) -> APIRouter:
     async def rows(
         request: Request, name: str, cut: Annotated[RowsCut, Query()], suffix: Suffix | None = None
     ) -> Response:
-        asked = _asked(service, name, cut)
+        asked = await run_in_threadpool(_asked, service, name, cut)
         types = asked.versions[name].columns
         wanted = Wanted(
             asked=asked,

@@ -8,9 +8,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from triptych.analytics.application.ports import AsOf, Versions
 from triptych.analytics.domain import filters
-from triptych.analytics.domain.columns import Column, Columns, ColumnType
+from triptych.analytics.domain.columns import Column, ColumnType
 from triptych.analytics.domain.filters import Filter
-from triptych.analytics.domain.metric import Function, Measure, Metric
+from triptych.analytics.domain.metric import Metric, value_type
 from triptych.analytics.domain.query import (
     PREVIOUS,
     TIME,
@@ -169,17 +169,6 @@ def _having(text: str | None, metrics: Mapping[str, Metric], versions: Versions)
         return None
     types = {name: value_type(m.measure, versions[m.table].columns) for name, m in metrics.items()}
     return filters.parse(text, {**types, **{f"{n}{PREVIOUS}": t for n, t in types.items()}})
-
-
-def value_type(measure: Measure, columns: Columns) -> ColumnType:
-    """The type of a metric's values."""
-    match measure.function:
-        case Function.COUNT | Function.COUNT_DISTINCT:
-            return ColumnType.INTEGER
-        case Function.AVERAGE | Function.QUANTILE | Function.RATIO:
-            return ColumnType.DOUBLE
-        case _:
-            return columns.get(measure.column or "", ColumnType.OTHER)
 
 
 def answer_columns(query: MetricQuery, versions: Versions) -> Sequence[Column]:

@@ -16,13 +16,12 @@ from triptych.analytics.application.ports import Part
 from triptych.analytics.domain.query import PREVIOUS, TIME, Comparison, Fill, MetricQuery, find
 from triptych.analytics.entrypoints.formats import Answer, as_csv, as_json, iso
 from triptych.analytics.entrypoints.parameters import Cut, answer_columns, as_of
-from triptych.analytics.infrastructure.lake import open_tables
 from triptych.analytics.infrastructure.metrics import read_metrics
 from triptych.analytics.settings import AnalyticsSettings
+from triptych.analytics.wiring import tables_of
 from triptych.core.domain.time import Grain
 from triptych.core.errors import Kind, TriptychError
 from triptych.core.logging import configure_logging
-from triptych.lake.lake import Lake
 
 
 class WrongOption(TriptychError):
@@ -37,7 +36,7 @@ def check() -> None:
     settings = AnalyticsSettings.load()
     configure_logging(settings.log)
     declared = read_metrics(settings.metrics_dir)
-    with open_tables(Lake.open(settings.lake_url)) as tables:
+    with tables_of(settings) as tables:
         for table in declared.check(tables):
             typer.echo(
                 f"there is no table {table!r} yet: what is over it was not checked", err=True
@@ -82,7 +81,7 @@ def query(
             "fill": fill,
         }
     )
-    with open_tables(Lake.open(settings.lake_url), seconds=settings.query.seconds) as tables:
+    with tables_of(settings) as tables:
         versions = {name: tables.version(name, as_of(at)) for name in found.tables}
         asked = cut.query({metric: found}, versions)
         rows = tables.page(asked, versions, Part(limit))

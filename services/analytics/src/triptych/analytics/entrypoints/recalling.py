@@ -2,7 +2,8 @@
 
 To read a request, look its metrics up, parse its filter and name its answer takes several times as
 long as to send the answer. Nothing stale can come of it: what was meant is forgotten as soon as a
-table has a newer version, the metrics were read again, or a day has passed.
+table has a newer version, the metrics were read again, or a day has passed. Where it takes a database
+to see which version a table has, nothing is recalled.
 """
 
 from collections import OrderedDict
@@ -14,9 +15,10 @@ from typing import Any, Final, TypeAlias
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
-from triptych.analytics.application.ports import Tables
+from triptych.analytics.application.errors import VersionGone
 from triptych.analytics.entrypoints.responding import Question
 from triptych.analytics.infrastructure.metrics import MetricFolder
+from triptych.analytics.infrastructure.places import Places
 
 MOST: Final = 10_000
 _Key: TypeAlias = tuple[str, bytes, str | None]
@@ -35,12 +37,14 @@ class _Meant:
 class Recall:
     """What requests mean. For one event loop."""
 
-    tables: Tables
+    tables: Places
     metrics: MetricFolder
     _known: OrderedDict[_Key, _Meant] = field(default_factory=OrderedDict)
 
     def remember(self, request: Request, question: Question, versions: Mapping[str, int]) -> None:
         """That this is what a request means, as long as these versions are the newest."""
+        if not self.tables.near(versions):
+            return
         meant = _Meant(question, versions, self.metrics.metrics, _day())
         self._known[_key(request)] = meant
         if len(self._known) > MOST:
@@ -69,14 +73,19 @@ def recalling(
 
     class Recalling(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Any]:
-            read = super().get_route_handler()
+            read: Callable[[Request], Awaitable[Response]] = super().get_route_handler()
 
             async def handle(request: Request) -> Response:
                 question = recall.meant(request) if request.method != "POST" else None
                 if question is not None:
                     return await answer(request, question)
-                response: Response = await read(request)
-                return response
+                try:
+                    return await read(request)
+                except VersionGone:
+                    if request.query_params.keys() & {"as_of", "cursor"}:
+                        raise
+                # Nobody named a version: a table moved on after it was seen which one it has.
+                return await read(request)
 
             return handle
 

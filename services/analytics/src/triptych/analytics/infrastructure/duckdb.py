@@ -1,6 +1,5 @@
 """How DuckDB says what statements are made of."""
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -9,7 +8,7 @@ from sqlalchemy.dialects import postgresql
 from triptych.analytics.application.ports import TableVersion
 from triptych.analytics.domain.columns import ColumnType
 from triptych.analytics.domain.query import ROW
-from triptych.analytics.infrastructure.statements import Dialect, Expression
+from triptych.analytics.infrastructure.statements import SQL_TYPES, Dialect, Expression
 from triptych.lake.table import Snapshot
 
 # DuckDB speaks PostgreSQL's dialect; its own paramstyle is $1, $2.
@@ -24,7 +23,7 @@ def source(table: TableVersion, alias: str) -> sa.FromClause:
     assert isinstance(snapshot, Snapshot)  # noqa: S101  # as `version` made it
     if not snapshot.files:
         none = [
-            sa.cast(sa.null(), _SQL_TYPES.get(kind, sa.Text())).label(name)
+            sa.cast(sa.null(), SQL_TYPES.get(kind, sa.Text())).label(name)
             for name, kind in table.columns.items()
         ]
         row: sa.ColumnElement[Any] = sa.literal_column("0").label(ROW)
@@ -41,16 +40,6 @@ def source(table: TableVersion, alias: str) -> sa.FromClause:
     return sa.select(*(read.c[name] for name in table.columns), place).subquery(alias)
 
 
-_SQL_TYPES: Final[Mapping[ColumnType, sa.types.TypeEngine[Any]]] = {
-    ColumnType.INTEGER: sa.BigInteger(),
-    ColumnType.DECIMAL: sa.Numeric(38, 4),
-    ColumnType.DOUBLE: sa.Double(),
-    ColumnType.BOOLEAN: sa.Boolean(),
-    ColumnType.DATE: sa.Date(),
-    ColumnType.TIME: sa.DateTime(timezone=True),
-}
-
-
 def _utc_bucket(unit: Expression, time: Expression) -> Expression:
     """To cut a plain timestamp down takes a fourth of the time: no calendar of a zone is asked."""
     plain = sa.func.make_timestamp(sa.func.epoch_us(time))
@@ -58,7 +47,7 @@ def _utc_bucket(unit: Expression, time: Expression) -> Expression:
 
 
 def _quantile(share: float, column: Expression) -> Expression:
-    return sa.func.quantile_cont(column, sa.literal(share))
+    return sa.cast(sa.func.quantile_cont(column, sa.literal(share)), sa.Double)
 
 
 def compiled(statement: sa.Select[Any]) -> tuple[str, list[Any]]:
@@ -67,4 +56,8 @@ def compiled(statement: sa.Select[Any]) -> tuple[str, list[Any]]:
     return str(made), [made.params[name] for name in made.positiontup or []]
 
 
-DUCKDB: Final = Dialect(source, _quantile, _utc_bucket)
+def _null(_: ColumnType) -> Expression:
+    return sa.null()
+
+
+DUCKDB: Final = Dialect(source, sa.func.avg, _quantile, _utc_bucket, _null)

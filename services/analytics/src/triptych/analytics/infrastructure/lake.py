@@ -28,9 +28,9 @@ from triptych.analytics.application.ports import (
     Versions,
 )
 from triptych.analytics.domain.columns import ColumnType
-from triptych.analytics.domain.query import MetricQuery, RowQuery
 from triptych.analytics.infrastructure.duckdb import DUCKDB, compiled, source
-from triptych.analytics.infrastructure.statements import Statements, counted, paged
+from triptych.analytics.infrastructure.paging import counted, paged
+from triptych.analytics.infrastructure.statements import Statements
 from triptych.lake.errors import LakeAway
 from triptych.lake.lake import Lake
 from triptych.lake.table import Snapshot, Table
@@ -93,17 +93,19 @@ class LakeTables:
 
     def page(self, query: Query, versions: Versions, part: Part) -> pa.Table:
         """See `Tables.page`."""
-        statement = paged(self._whole(query, versions), query.sorted_by(), part)
+        statement = paged(self._statements.whole(query, versions), query.sorted_by(), part)
         return self._fetch(statement, versions)
 
     def count(self, query: Query, versions: Versions) -> int:
         """See `Tables.count`."""
-        [number] = self._fetch(counted(self._whole(query, versions)), versions).column(0)
+        [number] = self._fetch(counted(self._statements.whole(query, versions)), versions).column(0)
         return int(number.as_py())
 
     def explain(self, query: Query, versions: Versions, part: Part) -> Explained:
         """See `Tables.explain`."""
-        sql, values = compiled(paged(self._whole(query, versions), query.sorted_by(), part))
+        sql, values = compiled(
+            paged(self._statements.whole(query, versions), query.sorted_by(), part)
+        )
         return Explained(sql, [value for value in values if not isinstance(value, list)])
 
     def time_range(self, table: TableVersion, column: str) -> TimeRange:
@@ -119,12 +121,6 @@ class LakeTables:
         first, last = (column[0].as_py() for column in found.columns)
         self._ranges[table.name, column] = table.version, (first, last)
         return first, last
-
-    def _whole(self, query: Query, versions: Versions) -> sa.Select[Any]:
-        if isinstance(query, RowQuery):
-            return self._statements.rows(query, versions)
-        _check_columns(query, versions)
-        return self._statements.aggregate(query, versions)
 
     def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
         sql, values = compiled(statement)
@@ -236,15 +232,3 @@ def _refuse_vacuumed(versions: Versions) -> None:
     for table in versions.values():
         if not _is_there(table):
             raise VersionGone(f"{table.name!r}: version {table.version} was vacuumed")
-
-
-def _check_columns(query: MetricQuery, versions: Versions) -> None:
-    for name, metric in query.metrics.items():
-        table = versions[metric.table]
-        used = {metric.time, *metric.measure.columns()}
-        used |= {metric.column(d) for d in metric.dimensions if not metric.dimensions[d].join}
-        if missing := sorted(used - set(table.columns)):
-            raise WrongColumn(f"{name}: {metric.table!r} has no column {missing[0]!r}")
-        if table.columns[metric.time] not in (ColumnType.TIME, ColumnType.DATE):
-            kind = table.columns[metric.time].value
-            raise UnfitColumn(f"{name}: {metric.time!r} is of type {kind}, and no time")

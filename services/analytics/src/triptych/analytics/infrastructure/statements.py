@@ -12,17 +12,17 @@ from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 
-from triptych.analytics.application.ports import Part, TableVersion, Versions
+from triptych.analytics.application.errors import UnfitColumn, WrongColumn
+from triptych.analytics.application.ports import Query, TableVersion, Versions
 from triptych.analytics.domain import filters
-from triptych.analytics.domain.columns import Cell, ColumnType
-from triptych.analytics.domain.metric import Function, Measure, Metric
+from triptych.analytics.domain.columns import ColumnType
+from triptych.analytics.domain.metric import Function, Measure, Metric, value_type
 from triptych.analytics.domain.query import (
     PREVIOUS,
     ROW,
     TIME,
     Fill,
     MetricQuery,
-    Order,
     RowQuery,
 )
 from triptych.analytics.infrastructure.conditions import condition
@@ -37,9 +37,24 @@ class Dialect:
 
     source: Callable[[TableVersion, str], sa.FromClause]
     """A table, under that alias; with the column `_row`, that tells its rows apart."""
+    average: Callable[[Expression], Expression]
+    """As a double."""
     quantile: Callable[[float, Expression], Expression]
     utc_bucket: Callable[[Expression, Expression], Expression]
     """A moment, cut down to a unit of UTC."""
+    null: Callable[[ColumnType], Expression]
+    """No value, in a column of values of this type."""
+
+
+SQL_TYPES: Final[Mapping[ColumnType, sa.types.TypeEngine[Any]]] = {
+    ColumnType.INTEGER: sa.BigInteger(),
+    ColumnType.DECIMAL: sa.Numeric(38, 4),
+    ColumnType.DOUBLE: sa.Double(),
+    ColumnType.BOOLEAN: sa.Boolean(),
+    ColumnType.DATE: sa.Date(),
+    ColumnType.TIME: sa.DateTime(timezone=True),
+}
+"""What the types of columns are in SQL."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +63,17 @@ class Statements:
 
     dialect: Dialect
 
+    def whole(self, query: Query, versions: Versions) -> sa.Select[Any]:
+        """The whole answer to a question, in no order.
+
+        Raises:
+            WrongColumn, UnfitColumn: the tables cannot answer it.
+        """
+        if isinstance(query, RowQuery):
+            return self.rows(query, versions)
+        _check_columns(query, versions)
+        return self.aggregate(query, versions)
+
     def aggregate(self, query: MetricQuery, versions: Versions) -> sa.Select[Any]:
         """The whole answer to a question about metrics, in no order."""
         parts = list(self._parts(query, versions))
@@ -55,7 +81,7 @@ class Statements:
             [found] = parts
             answer = found.subquery("answer")
         else:
-            answer = _together(query, parts).subquery("answer")
+            answer = self._together(query, versions, parts).subquery("answer")
         statement = sa.select(*(answer.c[name] for name in query.columns))
         if query.having is not None:
             statement = statement.where(condition(query.having, answer.c))
@@ -84,6 +110,40 @@ class Statements:
         yield from found
         if query.fill is not None:
             yield _filling(query, found)
+
+    def _together(
+        self, query: MetricQuery, versions: Versions, parts: Sequence[sa.Select[Any]]
+    ) -> sa.Select[Any]:
+        """All parts, in a row for each key."""
+        types = {
+            f"{name}{suffix}": value_type(metric.measure, versions[metric.table].columns)
+            for name, metric in query.metrics.items()
+            for suffix in ("", PREVIOUS)
+        }
+        values = [name for name in query.columns if name not in query.keys]
+        below = sa.union_all(
+            *(
+                sa.select(
+                    *(found.c[name] for name in query.keys),
+                    *(
+                        (
+                            found.c[name]
+                            if name in found.c
+                            else self.dialect.null(types[name]).label(name)
+                        )
+                        for name in values
+                    ),
+                )
+                for number, part in enumerate(parts)
+                for found in [part.subquery(f"part_{number}")]
+            )
+        ).subquery("parts")
+        merged: list[Expression] = [sa.func.max(below.c[name]) for name in values]
+        if query.fill is Fill.ZERO:
+            merged = [sa.func.coalesce(value, 0) for value in merged]
+        named = [value.label(name) for name, value in zip(values, merged, strict=True)]
+        keys = [below.c[name] for name in query.keys]
+        return sa.select(*keys, *named).group_by(*keys)
 
     def _part(  # the last two make it the period before
         self,
@@ -164,6 +224,8 @@ class Statements:
                 return value / sa.func.nullif(over, 0)
             case Function.COUNT_DISTINCT:
                 return sa.func.count(sa.distinct(column))
+            case Function.AVERAGE:
+                return self.dialect.average(column)
             case Function.QUANTILE:
                 return self.dialect.quantile(float(measure.quantile or 0), column)
             case _:
@@ -173,59 +235,9 @@ class Statements:
 _FUNCTIONS: Final[Mapping[Function, Callable[[Any], Expression]]] = {
     Function.SUM: sa.func.sum,
     Function.COUNT: sa.func.count,
-    Function.AVERAGE: sa.func.avg,
     Function.MINIMUM: sa.func.min,
     Function.MAXIMUM: sa.func.max,
 }
-
-
-def paged(statement: sa.Select[Any], order: Sequence[Order], part: Part) -> sa.Select[Any]:
-    """Some rows of an answer, in this order, in which no two have the same place.
-
-    One row more than the limit tells whether there are more. Backwards, the nearest come first.
-    """
-    answer = statement.subquery("found")
-    backwards = part.place is not None and part.place.backwards
-    page = sa.select(*answer.c)
-    if part.place is not None:
-        page = page.where(_beyond(answer, order, part.place.key, backwards=backwards))
-    return page.order_by(*_sorting(answer, order, backwards=backwards)).limit(part.limit + 1)
-
-
-def counted(statement: sa.Select[Any]) -> sa.Select[Any]:
-    """How many rows an answer has."""
-    return sa.select(sa.func.count()).select_from(statement.subquery("found"))
-
-
-def _sorting(
-    answer: sa.FromClause, order: Sequence[Order], *, backwards: bool
-) -> Iterator[Expression]:
-    for each in order:
-        column = answer.c[each.column]
-        sorting = column.desc() if each.descending != backwards else column.asc()
-        yield sorting.nulls_first() if backwards else sorting.nulls_last()
-
-
-def _beyond(
-    answer: sa.FromClause, order: Sequence[Order], key: Sequence[Cell], *, backwards: bool
-) -> Expression:
-    """What lies after a key, or before it: alike in the first columns, and beyond in the next."""
-    found: list[Expression] = []
-    alike: list[Expression] = []
-    for each, value in zip(order, key, strict=True):
-        column = answer.c[each.column]
-        found.append(sa.and_(*alike, _after(column, each, value, backwards=backwards)))
-        alike.append(column.is_(None) if value is None else column == sa.literal(value))
-    return sa.or_(*found)
-
-
-def _after(column: Expression, order: Order, value: Cell, *, backwards: bool) -> Expression:
-    """Rows without a value come last: nothing is after them, and all others are before."""
-    if value is None:
-        return column.is_not(None) if backwards else sa.false()
-    bound = sa.literal(value)
-    beyond = column < bound if order.descending != backwards else column > bound
-    return beyond if backwards else sa.or_(beyond, column.is_(None))
 
 
 def _alike(metrics: Mapping[str, Metric]) -> Iterator[dict[str, Metric]]:
@@ -235,29 +247,6 @@ def _alike(metrics: Mapping[str, Metric]) -> Iterator[dict[str, Metric]]:
         same = metric.model_dump_json(include={"table", "time", "where", "joins", "dimensions"})
         groups.setdefault(same, {})[name] = metric
     yield from groups.values()
-
-
-def _together(query: MetricQuery, parts: Sequence[sa.Select[Any]]) -> sa.Select[Any]:
-    """All parts, in a row for each key."""
-    values = [name for name in query.columns if name not in query.keys]
-    below = sa.union_all(
-        *(
-            sa.select(
-                *(
-                    (found.c[name] if name in found.c else sa.null().label(name))
-                    for name in (*query.keys, *values)
-                )
-            )
-            for number, part in enumerate(parts)
-            for found in [part.subquery(f"part_{number}")]
-        )
-    ).subquery("parts")
-    merged: list[Expression] = [sa.func.max(below.c[name]) for name in values]
-    if query.fill is Fill.ZERO:
-        merged = [sa.func.coalesce(value, 0) for value in merged]
-    named = [value.label(name) for name, value in zip(values, merged, strict=True)]
-    keys = [below.c[name] for name in query.keys]
-    return sa.select(*keys, *named).group_by(*keys)
 
 
 def _filling(query: MetricQuery, parts: Sequence[sa.Select[Any]]) -> sa.Select[Any]:
@@ -312,3 +301,15 @@ class _Dimensions:
 
     def __getitem__(self, name: str) -> Expression:
         return _column(self.metric, name, self.source, self.tables)
+
+
+def _check_columns(query: MetricQuery, versions: Versions) -> None:
+    for name, metric in query.metrics.items():
+        table = versions[metric.table]
+        used = {metric.time, *metric.measure.columns()}
+        used |= {metric.column(d) for d in metric.dimensions if not metric.dimensions[d].join}
+        if missing := sorted(used - set(table.columns)):
+            raise WrongColumn(f"{name}: {metric.table!r} has no column {missing[0]!r}")
+        if table.columns[metric.time] not in (ColumnType.TIME, ColumnType.DATE):
+            kind = table.columns[metric.time].value
+            raise UnfitColumn(f"{name}: {metric.time!r} is of type {kind}, and no time")

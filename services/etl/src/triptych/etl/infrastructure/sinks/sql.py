@@ -7,14 +7,16 @@ it moves the position, which has to be where the run began, and brings the rows 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum, auto
-from typing import Final, Self
+from typing import Self
 
 import sqlalchemy as sa
 from pydantic import Field, model_validator
 from sqlglot import exp
 
 from triptych.core.documents import Part
+from triptych.database.positions import positions
 from triptych.etl.application.ports import Effects, Resources, Writing
 from triptych.etl.domain.plugins import Rule
 from triptych.etl.domain.relation import Relation, column
@@ -23,16 +25,6 @@ from triptych.etl.infrastructure.databases import connect, reporting, sql_type, 
 from triptych.etl.infrastructure.sinks.keys import refuse_doubles
 from triptych.lake.change import Progress
 from triptych.lake.errors import ConcurrentCommit, SchemaChanged
-
-_positions: Final = sa.Table(
-    "triptych_positions",
-    sa.MetaData(),
-    sa.Column("writer", sa.String(200), primary_key=True),
-    sa.Column("target", sa.String(200), primary_key=True),
-    sa.Column("position", sa.BigInteger, nullable=False),
-    sa.Column("version", sa.BigInteger, nullable=False),
-)
-"""How far the rows of each writer are in each table, and how many commits there were."""
 
 
 class How(StrEnum):
@@ -84,9 +76,9 @@ class SqlSink(Part):
     def position(self, resources: Resources, writer: str) -> int:
         """See `Sink.position`."""
         with self._connected() as connection, transaction(connection):
-            if not sa.inspect(connection).has_table(_positions.name):
+            if not sa.inspect(connection).has_table(positions.name):
                 return 0
-            mine = sa.select(_positions.c.position).where(_row(writer, self.target))
+            mine = sa.select(positions.c.position).where(_row(writer, self.target))
             return connection.execute(mine).scalar_one_or_none() or 0
 
     def rules(self, resources: Resources, rows: Relation) -> Iterator[Rule]:
@@ -210,12 +202,14 @@ class StagedRows:
 
     def _advance(self) -> int:
         """Move the position from where the run began; the new version."""
-        _positions.create(self.connection, checkfirst=True)
-        at, mine = _positions.c, _row(self.progress.writer, self.sink.target)
+        positions.create(self.connection, checkfirst=True)
+        at, mine = positions.c, _row(self.progress.writer, self.sink.target)
         moved = self.connection.execute(
-            sa.update(_positions)
+            sa.update(positions)
             .where(mine, at.position == self.progress.before)
-            .values(position=self.progress.after, version=at.version + 1)
+            .values(
+                position=self.progress.after, version=at.version + 1, committed_at=datetime.now(UTC)
+            )
         )
         if moved.rowcount == 0:
             self._begin()
@@ -229,7 +223,9 @@ class StagedRows:
         if progress.before:
             raise taken
         try:
-            self.connection.execute(sa.insert(_positions).values(**values, version=0))
+            self.connection.execute(
+                sa.insert(positions).values(**values, version=0, committed_at=datetime.now(UTC))
+            )
         except sa.exc.IntegrityError:
             raise taken from None
 
@@ -264,4 +260,4 @@ class StagedRows:
 
 
 def _row(writer: str, target: str) -> sa.ColumnElement[bool]:
-    return sa.and_(_positions.c.writer == writer, _positions.c.target == target)
+    return sa.and_(positions.c.writer == writer, positions.c.target == target)

@@ -1,0 +1,233 @@
+"""Answers from a warehouse: tables in PostgreSQL, whose commits number: see `triptych.database.positions`.
+
+PostgreSQL keeps no earlier version of a table. So an answer is computed in one snapshot, in which the
+table is of the version that is asked for; once it has moved on, that version is gone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import pyarrow as pa
+import sqlalchemy as sa
+from opentelemetry import trace
+from sqlalchemy.dialects import postgresql
+
+from triptych.analytics.application.errors import (
+    AnswerTooLarge,
+    QueryTooSlow,
+    UnfitColumn,
+    VersionGone,
+    WrongColumn,
+)
+from triptych.analytics.application.ports import (
+    AsOf,
+    Explained,
+    Part,
+    Query,
+    TableVersion,
+    TimeRange,
+    Version,
+    Versions,
+)
+from triptych.analytics.infrastructure.paging import counted, paged
+from triptych.analytics.infrastructure.postgresql import POSTGRESQL, column_type, source
+from triptych.analytics.infrastructure.statements import Statements
+from triptych.core.documents import nearest
+from triptych.core.errors import Kind, TriptychError
+from triptych.database.engine import (
+    DatabaseAway,
+    Unstorable,
+    WrongDatabase,
+    open_database,
+    reading,
+)
+from triptych.database.positions import Commit, newest
+
+SETTING: Final = "TRIPTYCH_WAREHOUSE__URL"
+_DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
+_TRACER: Final = trace.get_tracer("triptych.analytics")
+
+
+class NotCommitted(TriptychError):
+    """Nothing was ever committed to the table in PostgreSQL."""
+
+    kind = Kind.NOT_FOUND
+    hint = "Run the pipeline whose sink `sql` writes it."
+
+
+class NotYetCommitted(TriptychError):
+    """The table has no such version yet."""
+
+    kind = Kind.NOT_FOUND
+    hint = "Its schema tells which version it has."
+
+
+class WarehouseTables:
+    """Answers from tables of a PostgreSQL database. Thread-safe."""
+
+    def __init__(self, engine: sa.Engine, targets: Sequence[str], seconds: float) -> None:
+        self._engine = engine.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
+        self.targets: Mapping[str, str] = {target.rpartition(".")[2]: target for target in targets}
+        self._seconds = seconds
+        self._known: dict[str, TableVersion] = {}
+        self._statements = Statements(POSTGRESQL)
+
+    def names(self) -> Sequence[str]:
+        """See `Tables.names`."""
+        with self._reading() as connection:
+            return sorted(n for n, target in self.targets.items() if newest(connection, target))
+
+    def check(self) -> None:
+        """Touch the database.
+
+        Raises:
+            DatabaseAway: it cannot be read.
+        """
+        with self._reading() as connection:
+            connection.execute(sa.select(1))
+
+    def version(self, name: str, as_of: AsOf = None) -> TableVersion:
+        """See `Tables.version`."""
+        with self._reading() as connection:
+            commit = self._newest(connection, name)
+            known = self._known.get(name)
+            if known is None or known.version != commit.version:
+                known = self._known[name] = self._described(connection, name, commit)
+        if isinstance(as_of, int) and as_of > known.version:
+            raise NotYetCommitted(f"{name!r} has no version {as_of}")
+        later = as_of < known.committed_at if isinstance(as_of, datetime) else False
+        if later or (isinstance(as_of, int) and as_of < known.version):
+            raise VersionGone(f"{name!r} is at version {known.version}, PostgreSQL keeps no other")
+        return known
+
+    def history(self, name: str, limit: int) -> Sequence[Version]:
+        """See `Tables.history`: there is but one."""
+        table = self.version(name)
+        return [Version(table.version, table.committed_at, "")]
+
+    def page(self, query: Query, versions: Versions, part: Part) -> pa.Table:
+        """See `Tables.page`."""
+        statement = paged(self._statements.whole(query, versions), query.sorted_by(), part)
+        return self._fetch(statement, versions)
+
+    def count(self, query: Query, versions: Versions) -> int:
+        """See `Tables.count`."""
+        [number] = self._fetch(counted(self._statements.whole(query, versions)), versions).column(0)
+        return int(number.as_py())
+
+    def explain(self, query: Query, versions: Versions, part: Part) -> Explained:
+        """See `Tables.explain`."""
+        statement = paged(self._statements.whole(query, versions), query.sorted_by(), part)
+        made = statement.compile(dialect=_DIALECT)
+        values = [made.params[name] for name in made.positiontup or []]
+        return Explained(str(made), [value for value in values if not isinstance(value, list)])
+
+    def time_range(self, table: TableVersion, column: str) -> TimeRange:
+        """See `Tables.time_range`."""
+        if column not in table.columns:
+            raise WrongColumn(f"{table.name!r} has no column {column!r}")
+        rows = source(table, "rows")
+        times = sa.select(sa.func.min(rows.c[column]), sa.func.max(rows.c[column]))
+        found = self._fetch(times, {table.name: table})
+        first, last = (column[0].as_py() for column in found.columns)
+        return first, last
+
+    def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
+        told = {f"{table.name}.version": table.version for table in versions.values()}
+        span = _TRACER.start_as_current_span("tables.query", attributes=told)
+        with span, self._reading() as connection:
+            for name, table in versions.items():
+                if (now := self._newest(connection, name).version) != table.version:
+                    raise VersionGone(f"{name!r} has moved on from {table.version} to {now}")
+            found = connection.execute(statement)
+            schema = _schema(found)
+            rows = found.all()
+        columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+        try:
+            arrays = [_array(values, field) for values, field in zip(columns, schema, strict=True)]
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise UnfitColumn(str(error).splitlines()[0]) from error
+        return pa.table(arrays, names=schema.names)
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        limit = sa.func.set_config("statement_timeout", f"{self._seconds * 1000:.0f}ms", sa.true())
+        try:
+            with reading(self._engine) as connection:
+                connection.execute(sa.select(limit))
+                yield connection
+        except (DatabaseAway, Unstorable) as error:
+            match getattr(getattr(error.__cause__, "orig", None), "sqlstate", None) or "":
+                case "57014":
+                    raise QueryTooSlow(f"after {self._seconds:g} s") from None
+                case "53200" | "53400":  # out of memory, or of what temporary files may take
+                    raise AnswerTooLarge(str(error)) from None
+                case state if state.startswith(("22", "42")):  # the wrong data, or the wrong type
+                    raise UnfitColumn(str(error)) from None
+            raise
+
+    def _newest(self, connection: sa.Connection, name: str) -> Commit:
+        if (target := self.targets.get(name)) is None:
+            raise NotCommitted(f"{name!r}: {nearest(name, self.targets)}")
+        if (commit := newest(connection, target)) is None:
+            raise NotCommitted(repr(name))
+        return commit
+
+    def _described(self, connection: sa.Connection, name: str, commit: Commit) -> TableVersion:
+        schema, _, table = self.targets[name].rpartition(".")
+        found = sa.Table(table, sa.MetaData(), schema=schema or None, autoload_with=connection)
+        columns = {column.name: column_type(column.type) for column in found.c}
+        rows = connection.execute(sa.select(sa.func.count()).select_from(found)).scalar_one()
+        return TableVersion(name, commit.version, columns, rows, commit.at, found)
+
+
+@contextmanager
+def open_warehouse(url: str, targets: Sequence[str], seconds: float) -> Iterator[WarehouseTables]:
+    """These tables of a database: `sales`, or `warehouse.sales` in a schema of that name.
+
+    Raises:
+        WrongDatabase: it is no PostgreSQL.
+    """
+    engine = open_database(url, setting=SETTING)
+    try:
+        if engine.dialect.name != "postgresql":
+            raise WrongDatabase(f"{SETTING}: it is no URL of a PostgreSQL")
+        yield WarehouseTables(engine, targets, seconds)
+    finally:
+        engine.dispose()
+
+
+# By the numbers of types in PostgreSQL's catalogue; a decimal is of the scale that its column has.
+_ARROW: Final[Mapping[int, pa.DataType]] = {
+    16: pa.bool_(),
+    20: pa.int64(),
+    21: pa.int64(),
+    23: pa.int64(),
+    700: pa.float64(),
+    701: pa.float64(),
+    1082: pa.date32(),
+    1184: pa.timestamp("us", "UTC"),
+}
+_NUMERIC: Final = 1700
+_LONGEST: Final = 38  # digits of a decimal
+
+
+def _schema(found: sa.CursorResult[Any]) -> pa.Schema:
+    assert found.cursor is not None  # noqa: S101  # it returns rows
+    kinds = {column.name: column.type_code for column in found.cursor.description}  # type: ignore[attr-defined]
+    unknown = {_NUMERIC: pa.null()}
+    return pa.schema(
+        [(name, {**_ARROW, **unknown}.get(kind, pa.string())) for name, kind in kinds.items()]
+    )
+
+
+def _array(values: Sequence[Any], field: pa.Field) -> pa.Array:
+    if field.type != pa.null():
+        return pa.array(values, field.type)
+    # The values say of what scale they are, unless there are none.
+    known = any(value is not None for value in values)
+    return pa.array(values) if known else pa.array(values, pa.decimal128(_LONGEST, 0))
