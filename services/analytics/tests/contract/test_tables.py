@@ -13,8 +13,9 @@ import pytest
 from triptych.analytics.application.ports import Part, Tables
 from triptych.analytics.domain.columns import Cell
 from triptych.analytics.domain.metric import Metric
-from triptych.analytics.domain.query import MetricQuery
+from triptych.analytics.domain.query import MetricQuery, Order, RowQuery
 from triptych.analytics.infrastructure.lake import open_tables
+from triptych.analytics.infrastructure.paging import BATCH_ROWS
 from triptych.analytics.infrastructure.warehouse import open_warehouse
 from triptych.core.domain.time import Grain
 from triptych.core.errors import Kind, TriptychError
@@ -381,3 +382,49 @@ def test_many_may_ask_at_once(subject: Subject) -> None:
         answers = list(threads.map(lambda _: subject.ask("sum", "number"), range(32)))
 
     assert {row.value for answer in answers for row in answer.rows} == {4950}
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, 25_000])
+def test_a_stream_has_the_rows_of_a_page(subject: Subject, rows: int) -> None:
+    subject.commit("t", numbers(rows))
+    query, versions = RowQuery("t", ("number", "city")), {"t": subject.tables.version("t")}
+
+    tables = list(subject.tables.stream(query, versions, Part(20_000)))
+
+    assert len(tables) >= 1
+    assert len({repr(table.schema) for table in tables}) == 1
+    whole = pa.concat_tables(tables)
+    assert whole.equals(subject.tables.page(query, versions, Part(20_000)).slice(0, 20_000))
+    assert max(table.num_rows for table in tables) <= BATCH_ROWS
+
+
+@pytest.mark.parametrize(("limit", "last"), [(1, 0), (2, 1), (3, None), (4, None)])
+def test_the_last_key_is_told_if_there_is_more(
+    subject: Subject, limit: int, last: int | None
+) -> None:
+    subject.commit("t", numbers(3))
+    order = (Order("number", descending=False),)
+    query, versions = RowQuery("t", ("number",), None, order), {"t": subject.tables.version("t")}
+
+    found = subject.tables.last_key(query, versions, Part(limit))
+
+    assert (found and found[0]) == last
+
+
+def test_a_stream_of_an_unfit_column_is_a_conflict(subject: Subject) -> None:
+    subject.add({})
+    metric = a_metric("sum", "city")
+    asked, versions = MetricQuery({"value": metric}), {"t": subject.tables.version("t")}
+
+    with pytest.raises(TriptychError) as refusal:
+        list(subject.tables.stream(asked, versions, Part(10)))
+
+    assert refusal.value.kind is Kind.CONFLICT
+
+
+def numbers(rows: int) -> pa.Table:
+    """So many rows, of which each has another number."""
+    columns = {
+        name: pa.nulls(rows, field.type) for name, field in zip(SCHEMA.names, SCHEMA, strict=True)
+    }
+    return pa.table({**columns, "number": pa.array(range(rows), pa.int64())}, schema=SCHEMA)

@@ -31,19 +31,25 @@ class QuerySettings(Section):
         default=None, ge=1, description="How many threads they use; all if left out.", examples=[4]
     )
     rows: int = Field(
-        default=10_000, ge=1, description="The most rows of a page in JSON.", examples=[10000]
+        default=10_000, ge=1, description="The most rows of a page.", examples=[10000]
     )
     bytes: int = Field(
         default=256 * 1024 * 1024,
         ge=1024,
-        description="The largest answer, before it is compressed.",
+        description="The largest answer that is held in memory, before it is compressed.",
         examples=[268435456],
     )
     export_rows: int = Field(
         default=1_000_000,
         ge=1,
-        description="The most rows of an answer in CSV, NDJSON, Arrow or Parquet.",
+        description="The most rows of an answer in CSV, NDJSON, Arrow or Parquet: beyond those of a page it is streamed.",
         examples=[1000000],
+    )
+    stream_bytes: int = Field(
+        default=4 * 1024 * 1024 * 1024,
+        ge=1024,
+        description="The longest answer that is streamed, as it is sent: so much of the disk it may take.",
+        examples=[4294967296],
     )
 
 

@@ -1,9 +1,10 @@
 """Ask tables, page by page: every page of a walk is of the same versions."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 import pyarrow as pa
 
@@ -51,6 +52,16 @@ class Page:
     """Some rows of an answer, and the cursors of the pages beside it."""
 
     rows: pa.Table
+    next: str | None
+    prev: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Many rows of an answer as they come, and the cursors of the pages beside them."""
+
+    tables: Iterator[pa.Table]
+    """All of one schema, and at least one."""
     next: str | None
     prev: str | None
 
@@ -104,14 +115,33 @@ class Ask:
             self._cursor(asked, rows, first, today, backwards=True) if has_prev else None,
         )
 
+    def export(self, asked: Asked, today: datetime) -> Export:
+        """The same rows as `page` has, of an answer that is read forwards.
+
+        Raises:
+            TriptychError: see `Tables`; while it is read, too.
+        """
+        query, versions, part = asked.query, asked.versions, asked.part
+        whole = isinstance(query, RowQuery) and versions[query.table].rows <= part.limit
+        last = None if whole else self.tables.last_key(query, versions, part)
+        tables = self.tables.stream(query, versions, part)
+        first = next(tables)
+        has_prev = part.place is not None and first.num_rows
+        return Export(
+            (t.drop_columns([ROW]) if ROW in t.column_names else t for t in chain([first], tables)),
+            None if last is None else self._write(asked, last, today, backwards=False),
+            self._cursor(asked, first, 0, today, backwards=True) if has_prev else None,
+        )
+
     def _cursor(
         self, asked: Asked, rows: pa.Table, number: int, today: datetime, *, backwards: bool
     ) -> str:
-        key: tuple[Cell, ...] = tuple(
-            rows[o.column][number].as_py() for o in asked.query.sorted_by()
-        )
+        key = [rows[o.column][number].as_py() for o in asked.query.sorted_by()]
+        return self._write(asked, key, today, backwards=backwards)
+
+    def _write(self, asked: Asked, key: Sequence[Cell], today: datetime, *, backwards: bool) -> str:
         versions = {name: table.version for name, table in asked.versions.items()}
-        return self.cursors.write(Place(key, backwards, versions), asked.scope, today)
+        return self.cursors.write(Place(tuple(key), backwards, versions), asked.scope, today)
 
 
 def row_query(

@@ -1,13 +1,13 @@
 """What the use cases need from the world."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
 import pyarrow as pa
 
-from triptych.analytics.domain.columns import Columns
+from triptych.analytics.domain.columns import Cell, Columns
 from triptych.analytics.domain.cursors import Place
 from triptych.analytics.domain.query import MetricQuery, RowQuery
 
@@ -82,6 +82,15 @@ class Tables(Protocol):
         """Some rows of an answer, in its order; one more than the limit, if there are more. Before
         a place, what is nearest to it comes first. Of a table's rows, a last column tells them
         apart: `_row`."""
+        ...
+
+    def stream(self, query: Query, versions: Versions, part: Part) -> Iterator[pa.Table]:
+        """The same rows without the one more, in tables of any length that have one schema, of
+        which there is at least one. They are computed as they are asked for, and not held."""
+        ...
+
+    def last_key(self, query: Query, versions: Versions, part: Part) -> Sequence[Cell] | None:
+        """The last of these rows by the columns of the answer's order, if there are more after it."""
         ...
 
     def count(self, query: Query, versions: Versions) -> int:

@@ -20,7 +20,8 @@ from triptych.analytics.domain.query import RowQuery, UnfitQuery
 from triptych.analytics.entrypoints.clients import Clients
 from triptych.analytics.entrypoints.formats import FORMATS, JSON, Answer
 from triptych.analytics.entrypoints.recalling import Recall, recalling
-from triptych.analytics.entrypoints.responding import Question, Responder
+from triptych.analytics.entrypoints.responding import HIT_COST, Question, Responder
+from triptych.analytics.entrypoints.streaming import Stream
 from triptych.analytics.infrastructure.metrics import MetricFolder
 from triptych.analytics.settings import QuerySettings
 from triptych.analytics.wiring import Analytics
@@ -52,6 +53,7 @@ class Service:
             analytics.across,
             analytics.measurements,
             public=lambda: not analytics.keys.required,
+            longest=analytics.settings.query.stream_bytes,
         )
         settings = analytics.settings
         reader = require(analytics.keys, Scope.READ)
@@ -90,6 +92,7 @@ class Service:
             # A metric's meaning may change, though the version does not.
             lasting=wanted.pinned and isinstance(asked.query, RowQuery),
             make=lambda: self._made(wanted, address, today),
+            stream=(lambda: self._streamed(wanted, address, today)) if self._long(wanted) else None,
         )
         if not wanted.posted and (wanted.as_of is None or wanted.pinned):
             free = not (wanted.pinned or wanted.cursor)
@@ -97,10 +100,25 @@ class Service:
             self.recall.remember(request, question, versions)
         return await self.respond(request, question)
 
+    def _long(self, wanted: "Wanted") -> bool:
+        """Whether the answer may be so long that it is not to be held in memory, nor to be kept."""
+        part = wanted.asked.part
+        backwards = part.place is not None and part.place.backwards
+        return part.limit > self.limits.rows and not backwards
+
     async def respond(self, request: Request, question: Question) -> Response:
         """The answer to a question that was read."""
         client = await self.clients.name(request)
         return await self.responder.respond(request, client, question)
+
+    async def charge(self, request: Request, response: Response) -> None:
+        """What a route depends on that looks at tables, and computes next to nothing: it costs one unit.
+
+        Raises:
+            TooMuch: the client has to wait.
+        """
+        client = await self.clients.name(request)
+        response.headers.update(await self.responder.charged(client, HIT_COST))
 
     @property
     def route(self) -> type[APIRoute]:
@@ -108,37 +126,45 @@ class Service:
         return recalling(self.recall, self.respond)
 
     def _made(self, wanted: "Wanted", address: str, today: datetime) -> Representation:
-        asked = wanted.asked
-        page = self.ask.page(asked, today)
-        links = {
-            name: f"{address}{'' if address.endswith('?') else '&'}{urlencode({'cursor': cursor})}"
-            for name, cursor in (("next", page.next), ("prev", page.prev))
-            if cursor
-        }
-        if wanted.posted:  # there is no address of another page: its cursor stands in the body
-            beside = {"next": page.next, "prev": page.prev}
-        else:
-            beside = {"next": links.get("next"), "prev": links.get("prev")}
-        total = (
-            {"total": self.ask.tables.count(asked.query, asked.versions)} if wanted.total else {}
-        )
-        others: Mapping[str, object] = {
-            **wanted.others,
-            "tables": _told(asked.versions),
-            **beside,
-            **total,
-        }
-        answer = Answer(page.rows, wanted.columns, wanted.zone, others)
-        body = FORMATS[wanted.media_type](answer)
+        page = self.ask.page(wanted.asked, today)
+        told = self._told(wanted, address, page.next, page.prev)
+        answer = Answer([page.rows], wanted.columns, wanted.zone, told.body)
+        body = b"".join(FORMATS[wanted.media_type](answer))
         if len(body) > self.limits.bytes:
             raise AnswerTooLarge(f"it has {len(body)} bytes, and {self.limits.bytes} are allowed")
-        headers = [("Content-Type", wanted.media_type)]
+        return Representation(body, tuple(told.headers.items()))
+
+    def _streamed(self, wanted: "Wanted", address: str, today: datetime) -> Stream:
+        export = self.ask.export(wanted.asked, today)
+        told = self._told(wanted, address, export.next, export.prev)
+        answer = Answer(export.tables, wanted.columns, wanted.zone, told.body)
+        return Stream(told.headers, FORMATS[wanted.media_type](answer))
+
+    def _told(
+        self, wanted: "Wanted", address: str, next_: str | None, prev: str | None
+    ) -> "_Beside":
+        """What is told beside the rows: the pages before and after, the versions, how many there are."""
+        cursors = {"next": next_, "prev": prev}
+        start = f"{address}{'' if address.endswith('?') else '&'}"
+        links = {n: f"{start}{urlencode({'cursor': c})}" for n, c in cursors.items() if c}
+        # Of a question that was posted there is no address of another page.
+        pages = cursors if wanted.posted else {name: links.get(name) for name in cursors}
+        asked = wanted.asked
+        body = {**wanted.others, "tables": _versions(asked.versions), **pages}
+        headers = {"Content-Type": wanted.media_type}
         if links and not wanted.posted:
-            told = ", ".join(f'<{link}>; rel="{name}"' for name, link in links.items())
-            headers.append(("Link", told))
-        if total:
-            headers.append(("X-Total-Count", str(total["total"])))
-        return Representation(body, tuple(headers))
+            told = (f'<{link}>; rel="{name}"' for name, link in links.items())
+            headers["Link"] = ", ".join(told)
+        if wanted.total:
+            body["total"] = self.ask.tables.count(asked.query, asked.versions)
+            headers["X-Total-Count"] = str(body["total"])
+        return _Beside(body, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beside:
+    body: Mapping[str, object]
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +209,7 @@ def explained(service: Service, asked: Asked) -> ExplainedBody:
     )
 
 
-def _told(versions: Versions) -> list[dict[str, object]]:
+def _versions(versions: Versions) -> list[dict[str, object]]:
     return [
         {
             "name": table.name,

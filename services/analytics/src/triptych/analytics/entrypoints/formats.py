@@ -7,10 +7,11 @@ Bytes, lists and structures are text.
 
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -26,22 +27,25 @@ from triptych.service.negotiation import choose
 JSON: Final = "application/json"
 SAFE: Final = 2**53 - 1
 _FORMULA: Final = r"^[=+\-@\t\r]"
+GROUP_ROWS: Final = 65_536
+"""So many rows are a batch of Arrow or a row group of Parquet, but for the last."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is told: rows, their columns, and what else there is to say."""
 
-    rows: pa.Table
+    tables: Iterable[pa.Table]
+    """The rows, in tables of one schema, of which there is at least one."""
     columns: Sequence[Column]
     zone: str
     others: Mapping[str, object]
 
 
-Format = Callable[[Answer], bytes]
+Format = Callable[[Answer], Iterator[bytes]]
 
 
-def as_json(answer: Answer) -> bytes:
+def as_json(answer: Answer) -> Iterator[bytes]:
     """An object with columns and rows, and what else there is to say."""
     columns = [
         {
@@ -51,38 +55,88 @@ def as_json(answer: Answer) -> bytes:
         }
         for column in answer.columns
     ]
-    body = {**answer.others, "columns": columns, "rows": list(_records(answer))}
-    return orjson.dumps(body)
+    rows = [record for table in answer.tables for record in _records(table, answer.zone)]
+    yield orjson.dumps({**answer.others, "columns": columns, "rows": rows})
 
 
-def as_ndjson(answer: Answer) -> bytes:
+def as_ndjson(answer: Answer) -> Iterator[bytes]:
     """An object a line for each row."""
-    return b"".join(orjson.dumps(row) + b"\n" for row in _records(answer))
+    for table in answer.tables:
+        yield b"".join(orjson.dumps(row) + b"\n" for row in _records(table, answer.zone))
 
 
-def as_csv(answer: Answer) -> bytes:
+def as_csv(answer: Answer) -> Iterator[bytes]:
     """RFC 4180, with a header. Text that a spreadsheet would take for a formula begins with '."""
-    columns = [_printable(column, answer.zone) for column in answer.rows.columns]
-    table = pa.table(dict(zip(answer.rows.column_names, columns, strict=True)))
-    sink = io.BytesIO()
-    pa_csv.write_csv(table, sink, pa_csv.WriteOptions(eol="\r\n"))
-    return sink.getvalue()
+    first = True
+    for table in answer.tables:
+        columns = [_printable(column, answer.zone) for column in table.columns]
+        sink = io.BytesIO()
+        options = pa_csv.WriteOptions(include_header=first, eol="\r\n")
+        pa_csv.write_csv(pa.table(columns, names=table.column_names), sink, options)
+        first = False
+        yield sink.getvalue()
 
 
-def as_arrow(answer: Answer) -> bytes:
+def as_arrow(answer: Answer) -> Iterator[bytes]:
     """A stream of Arrow's IPC format."""
-    sink = io.BytesIO()
-    rows = _zoned(answer)
-    with pa.ipc.new_stream(sink, rows.schema) as writer:
-        writer.write_table(rows)
-    return sink.getvalue()
+    return _written(answer, pa.ipc.new_stream)
 
 
-def as_parquet(answer: Answer) -> bytes:
+def as_parquet(answer: Answer) -> Iterator[bytes]:
     """A Parquet file."""
-    sink = io.BytesIO()
-    pq.write_table(_zoned(answer), sink)
-    return sink.getvalue()
+    return _written(answer, pq.ParquetWriter)
+
+
+def _written(
+    answer: Answer, open_writer: Callable[[io.RawIOBase, pa.Schema], Any]
+) -> Iterator[bytes]:
+    """What a writer makes of the rows, which are of the same groups however they come."""
+    tables = _even(_zoned(table, answer.zone) for table in answer.tables)
+    first = next(tables)
+    sink = _Sink()
+    with open_writer(sink, first.schema) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table)
+            yield sink.taken()
+    yield sink.taken()
+
+
+class _Sink(io.RawIOBase):
+    """A file whose bytes are taken away as they come."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[bytes] = []
+        self._position = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._kept.append(bytes(data))
+        self._position += len(self._kept[-1])
+        return len(self._kept[-1])
+
+    def tell(self) -> int:
+        return self._position
+
+    def taken(self) -> bytes:
+        taken = b"".join(self._kept)
+        self._kept.clear()
+        return taken
+
+
+def _even(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows, so many in each table; at least one table."""
+    rest, given = None, False
+    for table in tables:
+        rest = table if rest is None else pa.concat_tables([rest, table])
+        while rest.num_rows >= GROUP_ROWS:
+            yield rest.slice(0, GROUP_ROWS)
+            rest = rest.slice(GROUP_ROWS)
+            given = True
+    if rest is not None and (rest.num_rows or not given):
+        yield rest
 
 
 FORMATS: Final[Mapping[str, Format]] = {
@@ -111,13 +165,10 @@ def media_type(suffix: Suffix | None, accept: str | None) -> str:
     return SUFFIXES[suffix] if suffix else choose(accept, list(FORMATS))
 
 
-def _records(answer: Answer) -> Any:
-    zone = ZoneInfo(answer.zone)
-    names = answer.rows.column_names
-    columns = [
-        [_plain(value, zone) for value in column.to_pylist()] for column in answer.rows.columns
-    ]
-    return (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+def _records(table: pa.Table, zone: str) -> Iterator[dict[str, Any]]:
+    clocks = ZoneInfo(zone)
+    columns = [[_plain(value, clocks) for value in column.to_pylist()] for column in table.columns]
+    return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def _plain(value: Any, zone: ZoneInfo) -> str | int | float | bool | None:
@@ -158,14 +209,10 @@ def _printable(column: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
     return column
 
 
-def _zoned(answer: Answer) -> pa.Table:
+def _zoned(table: pa.Table, zone: str) -> pa.Table:
     """The rows, whose times tell the question's zone."""
     fields = [
-        (
-            field.with_type(pa.timestamp("us", answer.zone))
-            if pa.types.is_timestamp(field.type)
-            else field
-        )
-        for field in answer.rows.schema
+        (field.with_type(pa.timestamp("us", zone)) if pa.types.is_timestamp(field.type) else field)
+        for field in table.schema
     ]
-    return answer.rows.cast(pa.schema(fields))
+    return table.cast(pa.schema(fields))

@@ -62,6 +62,7 @@ def metric_routes(service: Service) -> APIRouter:
         route_class=service.route,
         dependencies=[Depends(service.reader)],
     )
+    charged = [Depends(service.charge)]
 
     async def query_metric(
         request: Request, name: str, cut: Annotated[Cut, Query()], suffix: Suffix | None = None
@@ -77,12 +78,16 @@ def metric_routes(service: Service) -> APIRouter:
         summary="A metric's values: over which time, cut how.",
     )
 
-    @router.get("/metrics", summary="The metrics that can be asked for.")
+    @router.get("/metrics", summary="The metrics that can be asked for.", dependencies=charged)
     def list_metrics() -> MetricsBody:
         found = service.metrics.metrics
         return MetricsBody(metrics=[MetricBody(**_told(n, m)) for n, m in found.items()])
 
-    @router.get("/metrics/{name}", summary="A metric: what it is, what there is, how fresh it is.")
+    @router.get(
+        "/metrics/{name}",
+        summary="A metric: what it is, what there is, how fresh it is.",
+        dependencies=charged,
+    )
     def get_metric(name: str) -> DefinitionBody:
         metric = find(service.metrics.metrics, name)
         table = service.ask.tables.version(metric.table)
@@ -102,7 +107,9 @@ def metric_routes(service: Service) -> APIRouter:
         wanted = await run_in_threadpool(_wanted, service, request, metrics, cut, None)
         return await service.answer(request, wanted)
 
-    @router.get("/metrics/{name}/explain", summary="How a question would be answered.")
+    @router.get(
+        "/metrics/{name}/explain", summary="How a question would be answered.", dependencies=charged
+    )
     def explain(name: str, cut: Annotated[Cut, Query()]) -> ExplainedBody:
         metrics = {name: find(service.metrics.metrics, name)}
         return explained(service, Asked(*_query(service, metrics, cut), Part(cut.limit)))

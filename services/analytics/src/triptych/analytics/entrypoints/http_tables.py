@@ -82,8 +82,9 @@ def table_routes(service: Service) -> APIRouter:
         route_class=service.route,
         dependencies=[Depends(service.reader)],
     )
+    charged = [Depends(service.charge)]
 
-    @router.get("/tables", summary="The tables that there are.")
+    @router.get("/tables", summary="The tables that there are.", dependencies=charged)
     def list_tables() -> TablesBody:
         return TablesBody(tables=list(service.ask.tables.names()))
 
@@ -107,17 +108,21 @@ def table_routes(service: Service) -> APIRouter:
 
     routed(router, "/tables/{name}/rows", rows, summary="A table's rows.")
 
-    @router.get("/tables/{name}/explain", summary="How rows would be found.")
+    @router.get("/tables/{name}/explain", summary="How rows would be found.", dependencies=charged)
     def explain(name: str, cut: Annotated[RowsCut, Query()]) -> ExplainedBody:
         return explained(service, _asked(service, name, cut))
 
-    @router.get("/tables/{name}/schema", summary="A table's columns.")
+    @router.get("/tables/{name}/schema", summary="A table's columns.", dependencies=charged)
     def schema(name: str, at: Annotated[str | None, Query(alias="as_of")] = None) -> SchemaBody:
         table = service.ask.tables.version(name, as_of(at))
         columns = [ColumnBody(name=n, type=kind) for n, kind in table.columns.items()]
         return SchemaBody(table=name, version=table.version, rows=table.rows, columns=columns)
 
-    @router.get("/tables/{name}/history", summary="A table's versions, the newest first.")
+    @router.get(
+        "/tables/{name}/history",
+        summary="A table's versions, the newest first.",
+        dependencies=charged,
+    )
     def history(name: str, limit: Annotated[int, Query(ge=1, le=1000)] = LIMIT) -> HistoryBody:
         versions = [
             VersionBody(version=v.number, at=iso(v.at, UTC_ZONE), operation=v.operation)

@@ -87,9 +87,9 @@ def query(
         rows = tables.page(asked, versions, Part(limit))
     more = rows.num_rows > limit
     rows = rows.slice(0, limit)
-    answer = Answer(rows, answer_columns(asked, versions), asked.zone, {})
+    answer = Answer([rows], answer_columns(asked, versions), asked.zone, {})
     if csv or json:
-        sys.stdout.buffer.write(as_csv(answer) if csv else as_json(answer) + b"\n")
+        sys.stdout.buffer.writelines(as_csv(answer) if csv else (*as_json(answer), b"\n"))
         return
     Console(markup=False).print(_table(asked, rows, metric, found.unit))
     told = ", ".join(f"{table.name} version {table.version}" for table in versions.values())

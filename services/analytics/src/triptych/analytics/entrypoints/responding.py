@@ -15,6 +15,7 @@ from triptych.analytics.application.caching import Cache, Representation, Single
 from triptych.analytics.application.limiting import Limiter, TooMuch
 from triptych.analytics.application.working import Workers
 from triptych.analytics.domain.limits import Verdict
+from triptych.analytics.entrypoints.streaming import Spool, Stream, Streamed, gzipped
 from triptych.analytics.infrastructure.measurements import Measurements
 from triptych.analytics.infrastructure.redis import SharedFlight
 
@@ -35,6 +36,8 @@ class Question:
     """Whether the same address has the same answer for ever."""
     make: Callable[[], Representation]
     """Computes it; it may block."""
+    stream: Callable[[], Stream] | None = None
+    """Begins to compute it, where it is too long to be held in memory."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Responder:
     measurements: Measurements
     public: Callable[[], bool]
     """Whether everybody may ask, so that anybody may keep the answers."""
+    longest: int
+    """Bytes of a stream."""
 
     async def respond(self, request: Request, client: str, question: Question) -> Response:
         """The answer.
@@ -70,14 +75,12 @@ class Responder:
             standing = await self.limiter.charge(client, 0)
             self.measurements.answered("unchanged", None)
             return Response(status_code=304, headers={**headers, **limit_fields(standing)})
+        if question.stream is not None:
+            return await self._stream(request, client, question, encoding, headers)
         found = await self.cache.get(key)
         how = "HIT" if found else "SHARED" if self.flights.running(key) else "MISS"
         cost = question.cost if how == "MISS" else HIT_COST
-        verdict = await self.limiter.charge(client, cost)
-        headers |= limit_fields(verdict)
-        if not verdict.allowed:
-            self.measurements.refused()
-            raise TooMuch(_too_much(cost, verdict), headers=_retry(verdict))
+        headers |= await self.charged(client, cost)
         queried = None
         if found is None:
             found = await self.flights.run(key, lambda: self._made(key, encoding, question))
@@ -94,6 +97,38 @@ class Responder:
             headers["Content-Length"] = str(len(found.body))
         return Response(body, headers=headers)
 
+    async def charged(self, client: str, cost: int) -> Mapping[str, str]:
+        """Charge a client; the fields that tell where it stands then.
+
+        Raises:
+            TooMuch: it has to wait.
+        """
+        verdict = await self.limiter.charge(client, cost)
+        if not verdict.allowed:
+            self.measurements.refused()
+            raise TooMuch(_too_much(cost, verdict), headers=_retry(verdict))
+        return limit_fields(verdict)
+
+    async def _stream(  # what was found out about the request
+        self,
+        request: Request,
+        client: str,
+        question: Question,
+        encoding: str,
+        headers: Mapping[str, str],
+    ) -> Response:
+        begin = question.stream
+        assert begin is not None  # noqa: S101  # as its caller has seen
+        stands = await self.charged(client, question.cost)
+        spool = Spool(self.longest)
+        spool.start(self.workers, lambda: _packed(begin(), encoding))
+        self.measurements.answered("streamed", None)
+        more = await spool.begun()
+        if request.method == "HEAD":
+            spool.abandon()
+            return Response(headers={**headers, **stands, **more})
+        return Streamed(spool, {**headers, **stands, **more, "X-Cache": "BYPASS"})
+
     def _freshness(self, question: Question) -> str:
         who = "public" if self.public() else "private"
         return f"{who}, max-age={LASTING}" if question.lasting else f"{who}, no-cache"
@@ -105,6 +140,12 @@ class Responder:
             return found
 
         return await (self.across.run(key, compute) if self.across else compute())
+
+
+def _packed(stream: Stream, encoding: str) -> Stream:
+    if encoding != "gzip":
+        return stream
+    return Stream({**stream.headers, "Content-Encoding": "gzip"}, gzipped(stream.chunks))
 
 
 def _compressed(found: Representation, encoding: str) -> Representation:

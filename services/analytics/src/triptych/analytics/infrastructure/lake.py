@@ -27,9 +27,9 @@ from triptych.analytics.application.ports import (
     Version,
     Versions,
 )
-from triptych.analytics.domain.columns import ColumnType
+from triptych.analytics.domain.columns import Cell, ColumnType
 from triptych.analytics.infrastructure.duckdb import DUCKDB, compiled, source
-from triptych.analytics.infrastructure.paging import counted, paged
+from triptych.analytics.infrastructure.paging import BATCH_ROWS, bounded, counted, last_of, paged
 from triptych.analytics.infrastructure.statements import Statements
 from triptych.lake.errors import LakeAway
 from triptych.lake.lake import Lake
@@ -96,6 +96,24 @@ class LakeTables:
         statement = paged(self._statements.whole(query, versions), query.sorted_by(), part)
         return self._fetch(statement, versions)
 
+    def stream(self, query: Query, versions: Versions, part: Part) -> Iterator[pa.Table]:
+        """See `Tables.stream`."""
+        whole = self._statements.whole(query, versions)
+        statement = paged(whole, query.sorted_by(), part).limit(part.limit)
+        with self._computing(versions) as cursor:
+            sql, values = compiled(statement)
+            reader = cursor.sql(sql, params=values).to_arrow_reader(BATCH_ROWS)
+            batch = None
+            for batch in reader:
+                yield pa.Table.from_batches([batch])
+            if batch is None:
+                yield reader.schema.empty_table()
+
+    def last_key(self, query: Query, versions: Versions, part: Part) -> Sequence[Cell] | None:
+        """See `Tables.last_key`."""
+        whole = self._statements.whole(query, versions)
+        return last_of(self._fetch(bounded(whole, query.sorted_by(), part), versions))
+
     def count(self, query: Query, versions: Versions) -> int:
         """See `Tables.count`."""
         [number] = self._fetch(counted(self._statements.whole(query, versions)), versions).column(0)
@@ -124,11 +142,17 @@ class LakeTables:
 
     def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
         sql, values = compiled(statement)
+        with self._computing(versions) as cursor:
+            found: pa.Table = cursor.sql(sql, params=values).to_arrow_table()
+        return found
+
+    @contextmanager
+    def _computing(self, versions: Versions) -> Iterator[duckdb.DuckDBPyConnection]:
         told = {f"{table.name}.version": table.version for table in versions.values()}
         span = _TRACER.start_as_current_span("tables.query", attributes=told)
         with span, self._connection.cursor() as cursor, _ended_after(self._seconds, cursor) as stop:
             try:
-                found: pa.Table = cursor.sql(sql, params=values).to_arrow_table()
+                yield cursor
             except duckdb.InterruptException:
                 if not stop.is_set():
                     raise
@@ -140,7 +164,6 @@ class LakeTables:
             except duckdb.Error as error:
                 _refuse_vacuumed(versions)
                 raise LakeAway(str(error).splitlines()[0]) from error
-        return found
 
 
 @contextmanager

@@ -1,14 +1,18 @@
 """Answers page by page, in an order: by the place where a page begins, never by how many rows it skips."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
+import pyarrow as pa
 import sqlalchemy as sa
 
 from triptych.analytics.application.ports import Part
 from triptych.analytics.domain.columns import Cell
 from triptych.analytics.domain.query import Order
 from triptych.analytics.infrastructure.statements import Expression
+
+BATCH_ROWS: Final = 10_240
+"""So many rows of a long answer are in memory at once."""
 
 
 def paged(statement: sa.Select[Any], order: Sequence[Order], part: Part) -> sa.Select[Any]:
@@ -22,6 +26,21 @@ def paged(statement: sa.Select[Any], order: Sequence[Order], part: Part) -> sa.S
     if part.place is not None:
         page = page.where(_beyond(answer, order, part.place.key, backwards=backwards))
     return page.order_by(*_sorting(answer, order, backwards=backwards)).limit(part.limit + 1)
+
+
+def bounded(statement: sa.Select[Any], order: Sequence[Order], part: Part) -> sa.Select[Any]:
+    """Of the last of these rows, and the first that follows, what the order goes by."""
+    page = paged(statement, order, part).limit(None).order_by(None).subquery("page")
+    columns = [page.c[each.column] for each in order]
+    ordered = sa.select(*columns).order_by(*_sorting(page, order, backwards=False))
+    return ordered.offset(part.limit - 1).limit(2)
+
+
+def last_of(found: pa.Table) -> Sequence[Cell] | None:
+    """The key of the last row, of what `bounded` found, if another follows."""
+    if found.num_rows < 2:  # noqa: PLR2004  # the last, and what follows
+        return None
+    return [column[0].as_py() for column in found.columns]
 
 
 def counted(statement: sa.Select[Any]) -> sa.Select[Any]:

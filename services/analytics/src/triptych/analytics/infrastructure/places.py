@@ -1,6 +1,6 @@
 """Tables, each where it is: in the lake, or in a warehouse."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -16,6 +16,7 @@ from triptych.analytics.application.ports import (
     Version,
     Versions,
 )
+from triptych.analytics.domain.columns import Cell
 from triptych.analytics.infrastructure.lake import LakeTables
 from triptych.analytics.infrastructure.warehouse import WarehouseTables
 from triptych.core.errors import Kind, TriptychError
@@ -54,6 +55,14 @@ class Places:
     def page(self, query: Query, versions: Versions, part: Part) -> pa.Table:
         """See `Tables.page`."""
         return self._common(versions).page(query, versions, part)
+
+    def stream(self, query: Query, versions: Versions, part: Part) -> Iterator[pa.Table]:
+        """See `Tables.stream`."""
+        return self._common(versions).stream(query, versions, part)
+
+    def last_key(self, query: Query, versions: Versions, part: Part) -> Sequence[Cell] | None:
+        """See `Tables.last_key`."""
+        return self._common(versions).last_key(query, versions, part)
 
     def count(self, query: Query, versions: Versions) -> int:
         """See `Tables.count`."""

@@ -31,7 +31,14 @@ from triptych.analytics.application.ports import (
     Version,
     Versions,
 )
-from triptych.analytics.infrastructure.paging import counted, paged
+from triptych.analytics.domain.columns import Cell
+from triptych.analytics.infrastructure.paging import (
+    BATCH_ROWS,
+    bounded,
+    counted,
+    last_of,
+    paged,
+)
 from triptych.analytics.infrastructure.postgresql import POSTGRESQL, column_type, source
 from triptych.analytics.infrastructure.statements import Statements
 from triptych.core.documents import nearest
@@ -114,6 +121,24 @@ class WarehouseTables:
         statement = paged(self._statements.whole(query, versions), query.sorted_by(), part)
         return self._fetch(statement, versions)
 
+    def stream(self, query: Query, versions: Versions, part: Part) -> Iterator[pa.Table]:
+        """See `Tables.stream`."""
+        whole = self._statements.whole(query, versions)
+        statement = paged(whole, query.sorted_by(), part).limit(part.limit)
+        with self._answering(versions) as connection:
+            at_once = {"yield_per": BATCH_ROWS}
+            found = connection.execute(statement, execution_options=at_once)
+            schema, rows = _schema(found, statement), None
+            for rows in found.partitions():
+                yield _table(rows, schema)
+            if rows is None:
+                yield schema.empty_table()
+
+    def last_key(self, query: Query, versions: Versions, part: Part) -> Sequence[Cell] | None:
+        """See `Tables.last_key`."""
+        whole = self._statements.whole(query, versions)
+        return last_of(self._fetch(bounded(whole, query.sorted_by(), part), versions))
+
     def count(self, query: Query, versions: Versions) -> int:
         """See `Tables.count`."""
         [number] = self._fetch(counted(self._statements.whole(query, versions)), versions).column(0)
@@ -137,21 +162,21 @@ class WarehouseTables:
         return first, last
 
     def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
+        with self._answering(versions) as connection:
+            found = connection.execute(statement)
+            schema = _schema(found, statement)
+            return _table(found.all(), schema)
+
+    @contextmanager
+    def _answering(self, versions: Versions) -> Iterator[sa.Connection]:
+        """A transaction in which the tables are of these versions."""
         told = {f"{table.name}.version": table.version for table in versions.values()}
         span = _TRACER.start_as_current_span("tables.query", attributes=told)
         with span, self._reading() as connection:
             for name, table in versions.items():
                 if (now := self._newest(connection, name).version) != table.version:
                     raise VersionGone(f"{name!r} has moved on from {table.version} to {now}")
-            found = connection.execute(statement)
-            schema = _schema(found)
-            rows = found.all()
-        columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-        try:
-            arrays = [_array(values, field) for values, field in zip(columns, schema, strict=True)]
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            raise UnfitColumn(str(error).splitlines()[0]) from error
-        return pa.table(arrays, names=schema.names)
+            yield connection
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection]:
@@ -216,18 +241,38 @@ _NUMERIC: Final = 1700
 _LONGEST: Final = 38  # digits of a decimal
 
 
-def _schema(found: sa.CursorResult[Any]) -> pa.Schema:
+def _schema(found: sa.CursorResult[Any], statement: sa.Select[Any]) -> pa.Schema:
+    """What the rows are; decimals are of the scale of the column that they come from."""
     assert found.cursor is not None  # noqa: S101  # it returns rows
     kinds = {column.name: column.type_code for column in found.cursor.description}  # type: ignore[attr-defined]
-    unknown = {_NUMERIC: pa.null()}
+    scales = {column.name: _scale(column.type) for column in statement.selected_columns}
     return pa.schema(
-        [(name, {**_ARROW, **unknown}.get(kind, pa.string())) for name, kind in kinds.items()]
+        [
+            (
+                name,
+                (
+                    pa.decimal128(_LONGEST, scales[name])
+                    if kind == _NUMERIC
+                    else _ARROW.get(kind, pa.string())
+                ),
+            )
+            for name, kind in kinds.items()
+        ]
     )
 
 
-def _array(values: Sequence[Any], field: pa.Field) -> pa.Array:
-    if field.type != pa.null():
-        return pa.array(values, field.type)
-    # The values say of what scale they are, unless there are none.
-    known = any(value is not None for value in values)
-    return pa.array(values) if known else pa.array(values, pa.decimal128(_LONGEST, 0))
+def _scale(kind: sa.types.TypeEngine[Any]) -> int:
+    """Digits behind the point: none of a sum of whole numbers, half of all where nothing is said."""
+    if isinstance(kind, sa.Integer):
+        return 0
+    scale = kind.scale if isinstance(kind, sa.Numeric) else None
+    return _LONGEST // 2 if scale is None else scale
+
+
+def _table(rows: Sequence[sa.Row[Any]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    try:
+        arrays = [pa.array(each, field.type) for each, field in zip(columns, schema, strict=True)]
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise UnfitColumn(str(error).splitlines()[0]) from error
+    return pa.table(arrays, schema=schema)
