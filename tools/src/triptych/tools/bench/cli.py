@@ -85,8 +85,8 @@ def analytics(
     rounds: Annotated[int, typer.Option(min=1, help="How often each has its turn.")] = 5,
     json: Annotated[Path | None, typer.Option(help="Write the numbers here, too.")] = None,
 ) -> None:
-    """Measure analytics beside raw DuckDB, Datasette, common practice and a service that does
-    nothing: questions that nobody asked before, and such as were answered; the first page and a
+    """Measure analytics beside raw DuckDB, roapi, Datasette, common practice and a service
+    that does nothing: questions that nobody asked before, and such as were answered; the first page and a
     deep one."""
     install_everything("bench")
     plan = analytics_measure.Plan(rows=rows, rounds=rounds)

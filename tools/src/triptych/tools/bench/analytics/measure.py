@@ -1,19 +1,15 @@
 """Measure analytics beside what it is compared with, in one run."""
 
-import json
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Final, TypeAlias
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx2
 
@@ -24,17 +20,16 @@ from triptych.analytics.domain.columns import ColumnType
 from triptych.analytics.domain.cursors import Cursors, Place
 from triptych.analytics.domain.query import Order, RowQuery
 from triptych.testing.processes import Service, running
-from triptych.tools.bench.analytics import data
+from triptych.tools.bench.analytics import data, peers
 from triptych.tools.bench.generator import Job, Result, generate
 from triptych.tools.memory import peak_mb
-from triptych.tools.repository import ROOT
 
 Step: TypeAlias = Callable[[str], None]
 """Told what is measured next."""
 
 COLD, HIT, NOT_MODIFIED, PAGE = "cold", "cached", "304", "page"
-ANALYTICS, NO_OP, DUCKDB, DATASETTE, PRACTICE = (
-    "analytics", "no-op", "DuckDB", "Datasette", "common practice",
+ANALYTICS, NO_OP, DUCKDB, ROAPI, DATASETTE, PRACTICE = (
+    "analytics", "no-op", "DuckDB", "roapi", "Datasette", "common practice",
 )  # fmt: skip
 _FIRST: Final = datetime.fromisoformat(data.FIRST).replace(tzinfo=UTC)
 _QUERY: Final = "/v1/query"
@@ -99,24 +94,30 @@ def _cold(  # all sides
 ) -> Iterator[Row]:
     """Sums and counts by day and category, each time over another range: nothing helps."""
     taken: dict[str, list[float]] = {}
-    duckdb = _raw_duckdb(files)
-    with duckdb, _datasette(database) as datasette, httpx2.Client(timeout=600) as client:
-        sides: dict[str, Callable[[int], object]] = {
-            ANALYTICS: lambda n: _ask(client, analytics, n),
-            DUCKDB: lambda n: _tell(duckdb, _start(n)),
-            PRACTICE: lambda n: _get(
-                client, f"{practice.url}/daily?{urlencode({'start': _start(n)})}"
+    with (
+        peers.raw_duckdb(files) as duckdb,
+        peers.datasette(database) as datasette,
+        peers.roapi(database.parent, files) as roapi,
+        httpx2.Client(timeout=600) as client,
+    ):
+        sides: dict[str, peers.Asking | None] = {
+            ANALYTICS: lambda start: _ask(client, analytics, start),
+            DUCKDB: duckdb,
+            ROAPI: roapi,
+            PRACTICE: lambda start: _get(
+                client, f"{practice.url}/daily?{urlencode({'start': start})}"
             ),
+            DATASETTE: datasette,
         }
-        if datasette is not None:
-            sides[DATASETTE] = lambda n: _get(client, f"{datasette}{_datasette_query(_start(n))}")
         for number in range(plan.rounds + 1):
             for side, ask in sides.items():
+                if ask is None:  # it is not installed
+                    continue
                 if number > 1 and side in (DATASETTE, PRACTICE):
                     continue  # they are slow: once, after a first time that does not count
                 step(f"{COLD}: {side}")
                 started = time.perf_counter()
-                ask(number)
+                ask(_start(number))
                 if number:
                     taken.setdefault(side, []).append(time.perf_counter() - started)
     for side, seconds in taken.items():
@@ -204,10 +205,10 @@ def _start(number: int) -> str:
     return (_FIRST + timedelta(seconds=number + 1)).isoformat(sep=" ")
 
 
-def _ask(client: httpx2.Client, analytics: Service, number: int) -> object:
+def _ask(client: httpx2.Client, analytics: Service, start: str) -> object:
     sent = {
         "metrics": ["revenue", "orders"],
-        "from": _start(number).replace(" ", "T"),
+        "from": start.replace(" ", "T"),
         "grain": "day",
         "by": ["category"],
         "limit": 10_000,
@@ -217,68 +218,3 @@ def _ask(client: httpx2.Client, analytics: Service, number: int) -> object:
 
 def _get(client: httpx2.Client, url: str) -> object:
     return client.get(url).raise_for_status()
-
-
-_RAW: Final = """
-import json, sys, duckdb
-connection = duckdb.connect()
-connection.execute("SET TimeZone = 'UTC'")
-files = json.loads(sys.argv[1])
-for line in sys.stdin:
-    rows = connection.sql(
-        "SELECT date_trunc('day', ordered_at) AS day, category, sum(amount), count(*) FROM read_parquet($1)"
-        " WHERE ordered_at >= $2::TIMESTAMPTZ GROUP BY 1, 2 ORDER BY 1, 2 LIMIT 10001",
-        params=[files, line.strip()],
-    ).to_arrow_table()
-    print(rows.num_rows, flush=True)
-"""
-
-
-def _raw_duckdb(files: list[str]) -> "subprocess.Popen[str]":
-    """DuckDB alone, in a process that is asked by its standard input."""
-    command = [sys.executable, "-c", _RAW, json.dumps(files)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-
-def _tell(process: "subprocess.Popen[str]", start: str) -> str:
-    assert process.stdin  # noqa: S101  # they are pipes
-    assert process.stdout  # noqa: S101
-    process.stdin.write(f"{start}\n")
-    process.stdin.flush()
-    return process.stdout.readline()
-
-
-@contextmanager
-def _datasette(database: Path) -> Iterator[str | None]:
-    """Datasette over the same rows, if it is installed."""
-    command = Path(sys.executable).with_name("datasette")
-    if not command.exists():
-        yield None
-        return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    limits = ["--setting", "sql_time_limit_ms", "600000", "--setting", "max_returned_rows", "10001"]
-    served = [str(command), "serve", str(database), "--port", str(port), *limits]
-    with subprocess.Popen(
-        served, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT
-    ) as process:
-        try:
-            url = f"http://127.0.0.1:{port}"
-            for _ in range(200):
-                try:
-                    httpx2.get(f"{url}/-/versions.json")
-                    break
-                except httpx2.TransportError:
-                    time.sleep(0.1)
-            yield f"{url}/orders.json"
-        finally:
-            process.terminate()
-
-
-def _datasette_query(start: str) -> str:
-    sql = (
-        "select day, category, sum(amount), count(*) from orders where ordered_at >= :start"
-        " group by day, category order by day, category"
-    )
-    return f"?sql={quote(sql)}&start={quote(start)}&_shape=arrays"
