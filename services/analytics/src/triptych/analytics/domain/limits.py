@@ -67,7 +67,7 @@ def current(policy: Policy, used: Used, now: float) -> dict[int, int]:
     used just now: it locks nobody out for longer than a window."""
     this = int(now / policy.slot)
     oldest = this - SLOTS
-    if all(oldest <= slot <= this for slot in used):
+    if not used or (oldest <= min(used) and max(used) <= this):
         return dict(used)
     found: dict[int, int] = {}
     for slot, units in used.items():

@@ -48,6 +48,7 @@ class LakeTables:
         self._lake = lake
         self._connection = connection
         self._seconds = seconds
+        self._tables: dict[str, Table] = {}
         self._newest: dict[str, TableVersion] = {}
         self._named: dict[tuple[str, AsOf], TableVersion] = {}
         self._ranges: dict[tuple[str, str], tuple[int, TimeRange]] = {}
@@ -67,11 +68,13 @@ class LakeTables:
 
     def version(self, name: str, as_of: AsOf = None) -> TableVersion:
         """See `Tables.version`. While there is none newer, the newest costs a look at a folder."""
-        table = self._lake.table(name)
+        # Asked at every request: only a table that was found is remembered, whatever names are asked for.
+        table = self._tables.get(name) or self._lake.table(name)
         known = self._newest.get(name)
         if as_of is None:
             if known is None or table.moved_on(known.version):
                 known = self._newest[name] = _version(table, table.snapshot())
+                self._tables[name] = table
             return known
         # Who walks through pages asks for one version again and again.
         key = (name, as_of)
