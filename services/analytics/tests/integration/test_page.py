@@ -16,7 +16,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from triptych.lake.lake import Lake
-from triptych.testing.processes import Service, running
+from triptych.testing.processes import Service, run, running
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 DAYS = 60
@@ -53,10 +53,19 @@ def service(
             [Decimal(1 if n < 12 * DAYS else 2) for n in hours], pa.decimal128(18, 4)
         ),
     }
+    rows["city"] = [("Paris", "Lyon", "Rome", "O'Town")[n % 4] for n in hours]
     commit(lake, "sales", pa.table(rows))
+    metrics = tmp_path_factory.mktemp("metrics")
+    shop = (ROOT / "examples" / "shop" / "metrics" / "shop.yaml").read_text()
+    (metrics / "shop.yaml").write_text(
+        shop.replace(
+            "dimensions: [country, cancelled]",
+            "dimensions: [country, city, cancelled]\n    hierarchies: {place: [country, city]}",
+        )
+    )
     settings = {
         "TRIPTYCH_LAKE_URL": str(lake.root),
-        "TRIPTYCH_METRICS_DIR": str(ROOT / "examples" / "shop" / "metrics"),
+        "TRIPTYCH_METRICS_DIR": str(metrics),
         "TRIPTYCH_ACCESS_URL": f"sqlite:///{lake.root}.db",
         "TRIPTYCH_LIMIT__BURST": "0",
     }
@@ -136,21 +145,103 @@ def test_bars_tell_values_to_who_cannot_see_them(page: Page) -> None:
 
 
 def test_a_wrong_filter_is_told_and_mended(page: Page) -> None:
-    page.get_by_label("Filter").fill("contry = 'France'")
-    page.get_by_label("Filter").press("Enter")
+    page.get_by_label("Other conditions").fill("contry = 'France'")
+    page.get_by_label("Other conditions").press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("did you mean 'country'?")
 
-    page.get_by_label("Filter").fill("country = 'France'")
-    page.get_by_label("Filter").press("Tab")
+    page.get_by_label("Other conditions").fill("country = 'France'")
+    page.get_by_label("Other conditions").press("Tab")
     settled(page)
 
     expect(page.get_by_role("alert")).to_be_hidden()
     expect(page.locator("#total")).to_have_text("720 GBP")
 
 
+def test_filters_are_put_together_and_taken_away(page: Page) -> None:
+    page.get_by_label("Dimension").select_option("city")
+    expect(page.locator("#values option")).to_have_count(4)
+    page.get_by_label("Value", exact=True).fill("O'Town")
+    page.get_by_role("button", name="Add filter").click()
+    settled(page)
+    expect(page.locator("#total")).to_have_text("540 GBP")
+
+    page.get_by_label("Dimension").select_option("country")
+    page.get_by_label("Comparison").select_option("not")
+    page.get_by_label("Value", exact=True).fill("Spain")
+    page.get_by_label("Value", exact=True).press("Enter")
+    settled(page)
+    expect(page.locator("#total")).to_have_text("360 GBP")
+    page.reload()
+    settled(page)
+    expect(page.locator("#total")).to_have_text("360 GBP")
+
+    page.get_by_role("button", name="Remove the filter city = 'O''Town'").click()
+    settled(page)
+    expect(page.locator("#total")).to_have_text("1,440 GBP")
+    expect(page.get_by_role("list", name="Filters").get_by_role("button")).to_have_count(1)
+
+
+def test_a_hierarchy_is_gone_down_by_its_values(page: Page) -> None:
+    page.get_by_label("Grain").select_option("")
+    page.get_by_label("Broken down by").select_option("country")
+    page.get_by_role("radio", name="Bars").check()
+    settled(page)
+    page.get_by_role("button", name="France", exact=True).click()
+    settled(page)
+
+    expect(page.get_by_label("Broken down by")).to_have_value("city")
+    expect(page.get_by_role("button", name="Remove the filter country = 'France'")).to_be_visible()
+    page.get_by_role("button", name="O'Town", exact=True).click()
+    settled(page)
+
+    expect(page.locator("#total")).to_have_text("180 GBP")
+    expect(page.get_by_label("Broken down by")).to_have_value("")
+
+
+def test_who_has_a_key_opens_the_page_with_it(
+    browser: Browser, tmp_path: Path, lake: Lake, commit: Callable[[Lake, str, pa.Table], int]
+) -> None:
+    rows = {
+        "event_time": [START],
+        "country": ["France"],
+        "cancelled": [False],
+        "revenue": pa.array([Decimal(7)], pa.decimal128(18, 4)),
+    }
+    commit(lake, "sales", pa.table(rows))
+    settings = {
+        "TRIPTYCH_LAKE_URL": str(lake.root),
+        "TRIPTYCH_METRICS_DIR": str(ROOT / "examples" / "shop" / "metrics"),
+        "TRIPTYCH_ACCESS_URL": f"sqlite:///{tmp_path}/keys.db",
+    }
+    key = run("analytics", "keys", "create", "me", "--scope", "read", env=settings).stdout.strip()
+    with running("analytics", settings) as server:
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(f"{server.url}/?metric=revenue&grain=")
+        expect(page.get_by_label("API key")).to_be_focused()
+        expect(page.get_by_text("Who has an API key")).to_be_visible()
+        assert Axe().run(page).response["violations"] == []
+        page.get_by_label("API key").fill("nonsense")
+        page.get_by_label("API key").press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("A key is needed")
+        page.get_by_label("API key").fill(key)
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator("#total")).to_have_text("7 GBP")
+        with page.expect_download() as downloading:
+            page.get_by_role("link", name="Export CSV").click()
+        exported = Path(downloading.value.path()).read_text()
+        page.reload()
+        expect(page.locator("#total")).to_have_text("7 GBP")
+        page.get_by_role("button", name="Forget the key").click()
+        expect(page.get_by_label("API key")).to_be_visible()
+        context.close()
+
+    assert exported.splitlines() == ['"revenue"', "7.0000"]
+
+
 def test_an_answer_without_rows_says_so(page: Page) -> None:
-    page.get_by_label("Filter").fill("country = 'Peru'")
-    page.get_by_label("Filter").press("Tab")
+    page.get_by_label("Other conditions").fill("country = 'Peru'")
+    page.get_by_label("Other conditions").press("Tab")
 
     expect(page.get_by_role("status")).to_have_text("There is nothing to show: nothing matches.")
 
@@ -170,11 +261,18 @@ def test_what_is_shown_can_be_taken_along(page: Page) -> None:
 def test_it_can_be_used_with_the_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the answer")).to_be_focused()
-    for label in ("Theme", "Metric", "Range", "Grain", "Broken down by", "Filter"):
+    for label in ("Theme", "Metric", "Range", "Grain", "Broken down by", "Dimension"):
         page.keyboard.press("Tab")
-        role: Any = "textbox" if label == "Filter" else "combobox"
-        expect(page.get_by_role(role, name=label)).to_be_focused()
+        expect(page.get_by_role("combobox", name=label)).to_be_focused()
+    page.keyboard.type("country")
     page.keyboard.press("Tab")
+    page.keyboard.press("Tab")
+    page.keyboard.type("France")
+    page.keyboard.press("Enter")
+    settled(page)
+    expect(page.locator("#total")).to_have_text("720 GBP")
+    for _ in range(3):
+        page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
     settled(page)
     expect(page.get_by_label("Bars")).to_be_checked()

@@ -9,8 +9,9 @@ from pydantic import BaseModel, Field
 
 from triptych.analytics.application.asking import Asked
 from triptych.analytics.application.ports import Part, Versions
+from triptych.analytics.domain.columns import ColumnType
 from triptych.analytics.domain.metric import Metric
-from triptych.analytics.domain.query import MetricQuery, find
+from triptych.analytics.domain.query import MetricQuery, find, types_of
 from triptych.analytics.entrypoints.answers import ExplainedBody, Service, Wanted, explained, routed
 from triptych.analytics.entrypoints.formats import Suffix, iso, media_type
 from triptych.analytics.entrypoints.parameters import Cut, ManyMetrics, answer_columns, as_of
@@ -23,6 +24,7 @@ class DimensionBody(BaseModel):
     name: str = Field(examples=["country"])
     description: str
     values: list[str] | None = Field(default=None, description="All values, if they are declared.")
+    type: ColumnType | None = Field(default=None, description="What they are; told of one metric.")
 
 
 class MetricBody(BaseModel):
@@ -90,10 +92,15 @@ def metric_routes(service: Service) -> APIRouter:
     )
     def get_metric(name: str) -> DefinitionBody:
         metric = find(service.metrics.metrics, name)
-        table = service.ask.tables.version(metric.table)
+        versions = service.ask.versions(metric.tables, None)
+        table = versions[metric.table]
         first, last = service.ask.tables.time_range(table, metric.time)
+        types = types_of(metric, {name: each.columns for name, each in versions.items()})
+        told = _told(name, metric)
+        for dimension in told["dimensions"]:
+            dimension["type"] = types.get(dimension["name"])
         return DefinitionBody(
-            **_told(name, metric),
+            **told,
             table=table.name,
             version=table.version,
             committed_at=iso(table.committed_at, UTC_ZONE),

@@ -8,7 +8,10 @@ from fastapi import APIRouter, HTTPException
 from fastapi.responses import FileResponse
 
 _FOLDER: Final = Path(str(files("triptych.analytics.entrypoints") / "page"))
-_ASSETS: Final = ("page.css", "page.js", "views.js", "vendor/uplot.css", "vendor/uplot.js")
+_ASSETS: Final = (
+    *("page.css", "page.js", "views.js", "filters.js", "service.js"),
+    *("vendor/uplot.css", "vendor/uplot.js"),
+)
 _HEADERS: Final = {
     # Content Security Policy, level 3: scripts and styles of its own, and answers of this service.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "

@@ -100,10 +100,18 @@ export function drawBars(view, answer) {
     rect.setAttribute("rx", "3");
     svg.append(rect);
     const value = row[answer.metric];
-    item.append(element("span", name), svg, element("span", value === null ? "–" : answer.number(value), { class: "number" }));
+    item.append(dimension(name, row, answer), svg, element("span", value === null ? "–" : answer.number(value), { class: "number" }));
     list.append(item);
   }
   view.replaceChildren(list);
+}
+
+// A value of the dimension that the answer is broken down by: to look closer at it alone.
+function dimension(name, row, answer) {
+  if (!answer.by) return element("span", name);
+  const button = element("button", name, { type: "button", class: "drill", title: `Only ${name}` });
+  button.addEventListener("click", () => answer.drill(row[answer.by]));
+  return button;
 }
 
 export function drawTable(view, answer) {
@@ -116,7 +124,12 @@ export function drawTable(view, answer) {
   const body = element("tbody");
   for (const row of answer.rows.slice(0, 1000)) {
     const line = element("tr");
-    for (const column of answer.columns) line.append(element("td", cell(row[column.name], column, answer), kind(column)));
+    for (const column of answer.columns) {
+      const made = element("td", undefined, kind(column));
+      const text = cell(row[column.name], column, answer);
+      made.append(column.name === answer.by ? dimension(text, row, answer) : text);
+      line.append(made);
+    }
     body.append(line);
   }
   const top = element("thead");
