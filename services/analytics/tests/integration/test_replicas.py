@@ -22,6 +22,7 @@ from triptych.analytics.settings import (
 )
 from triptych.analytics.wiring import wire
 from triptych.lake.lake import Lake
+from triptych.testing.relay import Relay, relayed
 
 QUERY = "/v1/metrics/revenue/query"
 Replicas = Callable[..., Any]
@@ -167,3 +168,20 @@ def test_when_redis_is_back_it_is_used_again(
         raise AssertionError("it never was")
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("late", "told_of_it"), [(0.02, "HIT"), (2.0, "MISS")])
+def test_a_slow_redis_is_waited_for_and_one_that_is_too_slow_is_not(
+    settings: Callable[..., AnalyticsSettings], redis: Any, late: float, told_of_it: str
+) -> None:
+    async def scenario(relay: Relay) -> list[httpx2.Response]:
+        url = RedisSettings(url=SecretStr(relay.url), seconds=0.5)
+        async with replicas(settings().model_copy(update={"redis": url})) as (one, other):
+            relay.seconds = late
+            return [await each.get(QUERY) for each in (one, other, one)]
+
+    with relayed(redis.url) as relay:
+        first, second, third = asyncio.run(scenario(relay))
+
+    assert told([first, second, third]) == ["MISS", told_of_it, "HIT"]
+    assert first.json()["rows"] == second.json()["rows"] == third.json()["rows"]

@@ -11,7 +11,7 @@ import pytest
 
 from triptych.analytics.application.errors import AnswerTooLarge, Busy, QueryTooSlow
 from triptych.analytics.application.working import Workers
-from triptych.analytics.entrypoints.streaming import Spool, Stream, Streamed, gzipped
+from triptych.analytics.entrypoints.streaming import Spool, Spools, Stream, Streamed, gzipped
 
 HEADERS = {"Content-Type": "text/csv"}
 
@@ -21,10 +21,10 @@ async def spooled(
     chunks: Callable[[], Iterator[bytes]], *, most: int = 1000, queue: int = 1
 ) -> AsyncIterator[Spool]:
     workers = Workers(1, queue)
-    spool = Spool(most)
-    spool.start(workers, lambda: Stream(HEADERS, chunks()))
+    spool = Spools(workers, most).joined("key", lambda: Stream(HEADERS, chunks()))
     yield spool
-    spool.abandon()
+    if spool.readers:
+        spool.leave()
     workers.close()
 
 
@@ -129,7 +129,7 @@ def test_nothing_more_is_computed_for_who_has_left() -> None:
     async def read() -> None:
         async with spooled(chunks) as spool:
             await spool.begun()
-            spool.abandon()
+            spool.leave()
             left.set()
             assert spool._task is not None
             await spool._task
@@ -149,6 +149,38 @@ def test_who_leaves_is_sent_nothing_more() -> None:
             return await sent(spool, leaving=leaving)
 
     assert len(asyncio.run(read())) <= 2
+
+
+def test_who_asks_for_the_same_follows_it_from_its_beginning() -> None:
+    begun, go_on, made = threading.Event(), threading.Event(), []
+
+    def chunks() -> Iterator[bytes]:
+        made.append(1)
+        yield b"first"
+        begun.set()
+        assert go_on.wait(30)
+        yield b"last"
+
+    async def read(spool: Spool) -> bytes:
+        await spool.begun()
+        found = b"".join([chunk async for chunk in spool.follow()])
+        spool.leave()
+        return found
+
+    async def ask() -> tuple[list[bytes], bool]:
+        workers = Workers(1, 1)
+        spools = Spools(workers, 1000)
+        make = lambda: Stream(HEADERS, chunks())  # noqa: E731
+        one = asyncio.create_task(read(spools.joined("key", make)))
+        await asyncio.to_thread(begun.wait, 30)
+        other = asyncio.create_task(read(spools.joined("key", make)))
+        go_on.set()
+        found = [await one, await other]
+        workers.close()
+        return found, spools.known("key")
+
+    assert asyncio.run(ask()) == ([b"firstlast"] * 2, False)
+    assert made == [1]
 
 
 def test_what_is_compressed_is_the_same_and_always_the_same_bytes() -> None:

@@ -18,6 +18,12 @@ class QuerySettings(Section):
     running: int = Field(
         default=2, ge=1, description="How many queries run at a time.", examples=[4]
     )
+    exports: int = Field(
+        default=1,
+        ge=1,
+        description="How many answers are streamed at a time: they are long, and have a lane of their own.",
+        examples=[2],
+    )
     queue: int = Field(
         default=256, ge=0, description="How many queries may wait; then 503.", examples=[64]
     )

@@ -50,6 +50,7 @@ class Analytics:
     cache: Cache
     limiter: Limiter
     workers: Workers
+    exporters: Workers
     across: SharedFlight | None
     shared: Shared | None
     registry: CollectorRegistry
@@ -77,6 +78,7 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
         own = settings.cursor.secret
         key = own.get_secret_value().encode() if own else cursor_secret(access)
         workers = Workers(query.running, query.queue)
+        exporters = Workers(query.exports, query.queue)
         registry = CollectorRegistry()
         measurements = Measurements(registry)
         measurements.watch(workers)
@@ -98,6 +100,7 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
                     else limiter
                 ),
                 workers=workers,
+                exporters=exporters,
                 across=SharedFlight(shared, query.seconds) if shared else None,
                 shared=shared,
                 registry=registry,
@@ -107,6 +110,7 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
             )
         finally:
             workers.close()
+            exporters.close()
 
 
 @contextmanager

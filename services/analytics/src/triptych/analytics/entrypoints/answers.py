@@ -21,7 +21,7 @@ from triptych.analytics.entrypoints.clients import Clients
 from triptych.analytics.entrypoints.formats import FORMATS, JSON, Answer
 from triptych.analytics.entrypoints.recalling import Recall, recalling
 from triptych.analytics.entrypoints.responding import HIT_COST, Question, Responder
-from triptych.analytics.entrypoints.streaming import Stream
+from triptych.analytics.entrypoints.streaming import Spools, Stream
 from triptych.analytics.infrastructure.metrics import MetricFolder
 from triptych.analytics.settings import QuerySettings
 from triptych.analytics.wiring import Analytics
@@ -45,6 +45,7 @@ class Service:
     @classmethod
     def of(cls, analytics: Analytics) -> "Service":
         """What the routes of a service work with."""
+        settings = analytics.settings
         responder = Responder(
             analytics.cache,
             SingleFlight(),
@@ -53,9 +54,8 @@ class Service:
             analytics.across,
             analytics.measurements,
             public=lambda: not analytics.keys.required,
-            longest=analytics.settings.query.stream_bytes,
+            spools=Spools(analytics.exporters, settings.query.stream_bytes),
         )
-        settings = analytics.settings
         reader = require(analytics.keys, Scope.READ)
         return cls(
             analytics.ask,

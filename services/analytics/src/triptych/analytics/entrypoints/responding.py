@@ -15,7 +15,7 @@ from triptych.analytics.application.caching import Cache, Representation, Single
 from triptych.analytics.application.limiting import Limiter, TooMuch
 from triptych.analytics.application.working import Workers
 from triptych.analytics.domain.limits import Verdict
-from triptych.analytics.entrypoints.streaming import Spool, Stream, Streamed, gzipped
+from triptych.analytics.entrypoints.streaming import Spools, Stream, Streamed, gzipped
 from triptych.analytics.infrastructure.measurements import Measurements
 from triptych.analytics.infrastructure.redis import SharedFlight
 
@@ -53,8 +53,7 @@ class Responder:
     measurements: Measurements
     public: Callable[[], bool]
     """Whether everybody may ask, so that anybody may keep the answers."""
-    longest: int
-    """Bytes of a stream."""
+    spools: Spools
 
     async def respond(self, request: Request, client: str, question: Question) -> Response:
         """The answer.
@@ -119,15 +118,16 @@ class Responder:
     ) -> Response:
         begin = question.stream
         assert begin is not None  # noqa: S101  # as its caller has seen
-        stands = await self.charged(client, question.cost)
-        spool = Spool(self.longest)
-        spool.start(self.workers, lambda: _packed(begin(), encoding))
-        self.measurements.answered("streamed", None)
-        more = await spool.begun()
+        key = headers["ETag"]
+        how = "SHARED" if self.spools.known(key) else "STREAM"
+        stands = await self.charged(client, HIT_COST if how == "SHARED" else question.cost)
+        spool = self.spools.joined(key, lambda: _packed(begin(), encoding))
+        self.measurements.answered(how.lower(), None)
+        found = {**headers, **stands, **await spool.begun(), "X-Cache": how}
         if request.method == "HEAD":
-            spool.abandon()
-            return Response(headers={**headers, **stands, **more})
-        return Streamed(spool, {**headers, **stands, **more, "X-Cache": "BYPASS"})
+            spool.leave()
+            return Response(headers=found)
+        return Streamed(spool, found)
 
     def _freshness(self, question: Question) -> str:
         who = "public" if self.public() else "private"

@@ -34,10 +34,34 @@ class Stream:
     chunks: Iterator[bytes]
 
 
+class Spools:
+    """Long answers under way: who asks for the same one follows it, too. For one event loop."""
+
+    def __init__(self, workers: Workers, most: int) -> None:
+        self._workers = workers
+        self._most = most
+        self._known: dict[str, Spool] = {}
+
+    def known(self, key: str) -> bool:
+        """Whether an answer is under way."""
+        return key in self._known
+
+    def joined(self, key: str, make: Callable[[], Stream]) -> "Spool":
+        """The answer of this key, with one reader more; begun, if it is not under way."""
+        spool = self._known.get(key)
+        if spool is None:
+            spool = self._known[key] = Spool(self._most, lambda: self._known.pop(key))
+            spool.start(self._workers, make)
+        spool.readers += 1
+        return spool
+
+
 class Spool:
     """What is written of an answer, from another thread, and read as it comes. For one event loop."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, forget: Callable[[], object]) -> None:
+        self.readers = 0
+        self._forget = forget
         self._headers: Mapping[str, str] = {}
         self._most = most
         self._loop = asyncio.get_running_loop()
@@ -53,16 +77,19 @@ class Spool:
         self._task = asyncio.create_task(self._work(workers, make))
 
     async def begun(self) -> Mapping[str, str]:
-        """Wait for the first bytes; the fields that belong to them.
+        """Wait for the first bytes; the fields that belong to them. Who is told of an error has left.
 
         Raises:
             TriptychError: there are none.
         """
-        while not (self._written or self._filled):
-            await self._more()
-        if self._error is not None and not self._written:
-            self.abandon()
-            raise self._error
+        try:
+            while not (self._written or self._filled):
+                await self._more()
+            if self._error is not None and not self._written:
+                raise self._error
+        except BaseException:
+            self.leave()
+            raise
         return self._headers
 
     async def follow(self) -> AsyncIterator[bytes]:
@@ -85,8 +112,12 @@ class Spool:
         if self._error is not None:
             raise self._error
 
-    def abandon(self) -> None:
-        """Nobody reads on: what is left need not be computed."""
+    def leave(self) -> None:
+        """One reader has gone. After the last, what is left need not be computed."""
+        self.readers -= 1
+        if self.readers:
+            return
+        self._forget()
         self._abandoned = True
         if self._filled:
             self._file.close()
@@ -142,7 +173,7 @@ class Streamed(Response):
         except TriptychError as error:
             log.warning("answer.broken_off", error=error.sentence)
         finally:
-            self._spool.abandon()
+            self._spool.leave()
             gone.cancel()
 
 

@@ -2,37 +2,20 @@
 
 import signal
 import socket
-import tempfile
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Final
+from contextlib import ExitStack
+from typing import Any, Final, TypeAlias
 
-import duckdb
 import httpx2
-import pyarrow.parquet as pq
 
-from triptych.lake.change import Change, DataFile, Progress
-from triptych.lake.lake import Lake
-from triptych.testing.processes import Service, running
-from triptych.testing.redis import redis
+from triptych.testing.redis import RedisServer, redis
+from triptych.testing.relay import Relay, relayed
+from triptych.tools.chaos.analytics.house import house
 from triptych.tools.chaos.verdict import Findings, State, Verdict
 
-_METRICS: Final = """\
-version: 1
-metrics:
-  total:
-    description: The sum of all numbers.
-    table: numbers
-    time: at
-    measure: { function: sum, column: n }
-    dimensions: [kind]
-"""
 _TOTAL: Final = "/v1/metrics/total/query"
 _ROWS: Final = "/v1/tables/numbers/rows"
 ASKED, EVERY, SLOWEST = 60, 10, 10
@@ -40,83 +23,38 @@ ASKED, EVERY, SLOWEST = 60, 10, 10
 RIGHT: Final = "every answer is right, or an error that says what to do; none is stale"
 
 
-@dataclass
-class House:
-    """A lake with a table of numbers, and analytics over it."""
-
-    folder: Path
-    rows: int
-    settings: dict[str, str] = field(default_factory=dict)
-    versions: int = 0
-    stack: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def lake(self) -> Lake:
-        """Its lake."""
-        return Lake.open(str(self.folder / "lake"))
-
-    def commit(self, name: str = "numbers", rows: int | None = None) -> None:
-        """Commit as many numbers again, from 1 on."""
-        table = self.lake.table(name)
-        file = table.new_file(f"{uuid.uuid4().hex}.parquet")
-        with duckdb.connect() as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.sql(
-                "SELECT i AS n, TIMESTAMPTZ '2030-01-01 00:00:00+00' + to_seconds(i) AS at,"
-                " 'kind ' || (i % 5) AS kind FROM range(1, $1 + 1) AS t(i)",
-                params=[rows or self.rows],
-            ).write_parquet(str(file))
-        schema, stored = pq.read_schema(file), DataFile(file, rows or self.rows)
-        before = table.position("chaos")
-        change = Change((stored,), schema)
-        table.commit(change, [Progress("chaos", before, before + 1)])
-
-    def serve(self, **settings: str) -> Service:
-        """Analytics over the lake."""
-        usual = {
-            "TRIPTYCH_LAKE_URL": str(self.folder / "lake"),
-            "TRIPTYCH_METRICS_DIR": str(self.folder / "metrics"),
-            "TRIPTYCH_ACCESS_URL": f"sqlite:///{self.folder}/analytics.db",
-            "TRIPTYCH_LIMIT__BURST": "0",
-            "TRIPTYCH_LIMIT__SUSTAINED": "0",
-            "TRIPTYCH_LIMIT__DAILY": "0",
-        }
-        return self.stack.enter_context(running("analytics", {**usual, **settings}))
-
-    def total(self, commits: int) -> str:
-        """What the sum is after so many commits."""
-        return str(commits * self.rows * (self.rows + 1) // 2)
+Harm: TypeAlias = Callable[[RedisServer, Relay], None]
 
 
-@contextmanager
-def house(rows: int) -> Iterator[House]:
-    """A lake of its own, until the block ends."""
-    with tempfile.TemporaryDirectory(prefix="triptych-chaos-") as name, ExitStack() as stack:
-        made = House(Path(name), rows, stack=stack)
-        (made.folder / "metrics").mkdir()
-        (made.folder / "metrics" / "numbers.yaml").write_text(_METRICS)
-        made.commit()
-        yield made
-
-
-def redis_harmed(how: str, signals: tuple[signal.Signals, signal.Signals | None]) -> Verdict:
-    """Kill or pause the Redis of two replicas, while versions are committed."""
+def redis_harmed(how: str, harm_it: Harm, mend_it: Harm) -> Verdict:
+    """Harm the Redis of two replicas, while versions are committed."""
     findings = Findings(f"Redis {how}", f"slower, never wrong: {RIGHT}")
-    with redis() as server, house(1000) as here:
-        replicas = [here.serve(TRIPTYCH_REDIS__URL=server.url) for _ in range(2)]
+    with redis() as server, relayed(server.url) as relay, house(1000) as here:
+        replicas = [here.serve(TRIPTYCH_REDIS__URL=relay.url) for _ in range(2)]
         seen: Counter[str] = Counter()
         harm, mend = ASKED // 3, 2 * ASKED // 3
         for number in range(ASKED):
             if number == harm:
-                server.process.send_signal(signals[0])
-            if number == mend and signals[1]:
-                server.process.send_signal(signals[1])
+                harm_it(server, relay)
+            if number == mend:
+                mend_it(server, relay)
             if (number + 1) % EVERY == 0:
                 here.commit()
             answer = httpx2.get(f"{replicas[number % 2].url}{_TOTAL}", timeout=30)
             seen[_judged(answer, here.total(1 + (number + 1) // EVERY))] += 1
         _count(findings, seen, {"right"})
     return findings.verdict()
+
+
+def _signal(sent: signal.Signals) -> Harm:
+    return lambda server, _: server.process.send_signal(sent)
+
+
+def _late(seconds: float) -> Harm:
+    def let_it_be_late(_: RedisServer, relay: Relay) -> None:
+        relay.seconds = seconds
+
+    return let_it_be_late
 
 
 def vacuumed() -> Verdict:
@@ -268,8 +206,12 @@ def _count(findings: Findings, seen: Counter[str], allowed: set[str]) -> None:
 def scenarios(kills: int) -> dict[str, Callable[[], Verdict]]:
     """What is played, in this order."""
     return {
-        "Redis killed": lambda: redis_harmed("killed", (signal.SIGKILL, None)),
-        "Redis paused": lambda: redis_harmed("paused", (signal.SIGSTOP, signal.SIGCONT)),
+        "Redis killed": lambda: redis_harmed("killed", _signal(signal.SIGKILL), _late(0)),
+        "Redis paused": lambda: redis_harmed(
+            "paused", _signal(signal.SIGSTOP), _signal(signal.SIGCONT)
+        ),
+        "Redis slow": lambda: redis_harmed("slow", _late(0.1), _late(0)),
+        "Redis too slow": lambda: redis_harmed("too slow to wait for", _late(1), _late(0)),
         "vacuum": vacuumed,
         "corrupt file": corrupt,
         "endless query": endless,
