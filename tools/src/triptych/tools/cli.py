@@ -5,17 +5,19 @@ from enum import StrEnum, auto
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from triptych.analytics.settings import AnalyticsSettings
 from triptych.core.config import Settings, explain
 from triptych.core.errors import exit_on_error
 from triptych.etl.settings import EtlSettings
 from triptych.ingestion.settings import IngestionSettings
-from triptych.tools import checks, locks
+from triptych.tools import checks, drawing, locks, reuse, workspace
+from triptych.tools.affected_cli import show_affected
 from triptych.tools.bench.cli import cli as bench
 from triptych.tools.chaos.cli import cli as chaos
 from triptych.tools.demo import demo as run_demo
-from triptych.tools.repository import install_everything, show, tool
+from triptych.tools.repository import ROOT, install_everything, show, tool
 from triptych.tools.spark import SPARK_TESTS, spark_server
 
 cli = typer.Typer(
@@ -29,6 +31,7 @@ config = typer.Typer(help="What can be set.", no_args_is_help=True)
 cli.add_typer(config, name="config")
 cli.add_typer(bench, name="bench")
 cli.add_typer(chaos, name="chaos")
+cli.command("affected")(show_affected)
 
 
 class ServiceName(StrEnum):
@@ -100,6 +103,32 @@ def format_code() -> None:
 def lock() -> None:
     """Bring uv.lock, and what Pants reads, into step with what the packages declare."""
     raise typer.Exit(0 if locks.update() else 1)
+
+
+@cli.command()
+def graph(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; fail if it is not true any more.")
+    ] = False,
+) -> None:
+    """Draw the packages and who uses what of whom: docs/graph.md (Mermaid), docs/graph.svg."""
+    stale = drawing.write(ROOT, only_check=check)
+    for file in stale:
+        typer.echo(f"{file} is {'not true any more: ./triptych graph' if check else 'drawn anew'}.")
+    raise typer.Exit(1 if check and stale else 0)
+
+
+@cli.command("reuse")
+def show_reuse(
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Only names that fewer than two services use.")
+    ] = False,
+) -> None:
+    """Tell which names of each library which services use."""
+    found = list(reuse.uses(workspace.packages(ROOT)))
+    Console().print(reuse.table(found, alone=alone))
+    shared = sum(use.shared for use in found)
+    typer.echo(f"{shared} of {len(found)} names are used by two services or another library.")
 
 
 @config.command("explain")

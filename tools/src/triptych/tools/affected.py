@@ -1,0 +1,222 @@
+"""Tell what a change affects: it asks Pants for the graph, and follows it from each changed file.
+
+Pants' own `--changed-since` would select everything when a lockfile changes, and cannot see what depended
+on a file that is gone. So what changed is worked out here: of lockfiles the packages whose versions moved,
+and all that need them; of removed files what needed them before.
+"""
+
+import json
+import subprocess
+import tempfile
+import tomllib
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeAlias
+
+from packaging.utils import canonicalize_name
+
+from triptych.core.errors import Kind, TriptychError
+
+Address: TypeAlias = str
+LOCKS: Final = ("uv.lock", "3rdparty/requirements.txt", "3rdparty/python.lock")
+EVERYTHING: Final = ("pyproject.toml", "pants.toml", "pants", "3rdparty/BUILD")
+"""What every target is built or tested with."""
+_REQUIREMENT: Final = "3rdparty:requirements#"
+_WHOLE: Final = "repository"  # the tests of the repository itself: they are always run
+
+
+class UnknownRevision(TriptychError):
+    """There is no such revision."""
+
+    kind = Kind.INVALID
+    hint = "Name a commit, a branch or a tag: --since origin/main."
+
+
+class PantsFailed(TriptychError):
+    """Pants cannot tell its targets."""
+
+    hint = "Run it yourself: ./pants peek ::."
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that Pants knows."""
+
+    address: Address
+    kind: str
+    sources: tuple[str, ...]
+    dependencies: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A changed file, or a package whose version moved, and the targets that it changes."""
+
+    what: str
+    targets: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Affected:
+    """A target that a change reaches, and the way there."""
+
+    target: Target
+    because: str
+    way: tuple[Address, ...]
+
+
+class Graph:
+    """Targets, and what depends on what."""
+
+    def __init__(self, targets: Iterable[Target]) -> None:
+        self.targets = {target.address: target for target in targets}
+        self._owners: dict[str, list[Address]] = defaultdict(list)
+        self._dependents: dict[Address, list[Address]] = defaultdict(list)
+        for target in self.targets.values():
+            for source in target.sources:
+                self._owners[source].append(target.address)
+            for dependency in target.dependencies:
+                self._dependents[dependency].append(target.address)
+
+    def owners(self, file: str) -> Sequence[Address]:
+        """The targets that have the file; of a BUILD file, those that it declares."""
+        folder, _, name = file.rpartition("/")
+        if name == "BUILD":
+            return [a for a in self.targets if a.removeprefix("//").partition(":")[0] == folder]
+        return self._owners.get(file, [])
+
+    def reached(self, changes: Iterable[Change]) -> Iterator[Affected]:
+        """All that the changes affect, each once, by the shortest way."""
+        seen: set[Address] = set()
+        waiting = deque(
+            Affected(self.targets[address], change.what, ())
+            for change in changes
+            for address in change.targets
+            if address in self.targets
+        )
+        while waiting:
+            found = waiting.popleft()
+            address = found.target.address
+            if address in seen:
+                continue
+            seen.add(address)
+            yield found
+            for dependent in self._dependents.get(address, ()):
+                if dependent in self.targets:
+                    way = (*found.way, address)
+                    waiting.append(Affected(self.targets[dependent], found.because, way))
+
+
+def affected(root: Path, since: str) -> Sequence[Affected]:
+    """What the changes of the working tree since a revision affect.
+
+    Raises:
+        UnknownRevision: there is none.
+        PantsFailed: it cannot tell its targets.
+    """
+    graph = graph_of(root)
+    return list(graph.reached(_changes(root, since, graph)))
+
+
+def graph_of(root: Path) -> Graph:
+    """The graph that Pants infers there.
+
+    Raises:
+        PantsFailed: it does not.
+    """
+    command = ["./pants", "--no-dynamic-ui", "peek", "::"]
+    told = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if told.returncode:
+        raise PantsFailed(told.stderr.strip()[-2000:])
+    return Graph(
+        Target(
+            each["address"],
+            each["target_type"],
+            tuple(each.get("sources") or ()),
+            tuple(each.get("dependencies") or ()),
+        )
+        for each in json.loads(told.stdout)
+        if each["address"].rpartition(":")[2].rpartition("/")[2] != _WHOLE
+    )
+
+
+def _changes(root: Path, since: str, graph: Graph) -> Iterator[Change]:
+    status = _git(root, "diff", "--name-status", "--no-renames", "-z", since).split("\0")
+    files = dict(zip(status[1::2], status[::2], strict=False))  # the file, and A, M or D
+    if set(files) & set(LOCKS):
+        yield from _moved(root, since, graph)
+    gone = [file for file, how in files.items() if how == "D"]
+    for file in files:
+        if file in EVERYTHING:
+            yield Change(file, tuple(graph.targets))
+        elif file not in LOCKS and file not in gone:
+            yield Change(file, tuple(graph.owners(file)))
+    if gone:
+        with _before(root, since) as folder:
+            earlier = graph_of(folder)
+        for file in gone:
+            reached = earlier.reached([Change(file, tuple(earlier.owners(file)))])
+            yield Change(file, tuple(found.target.address for found in reached))
+
+
+def _moved(root: Path, since: str, graph: Graph) -> Iterator[Change]:
+    """The packages of others whose versions moved, with all that need them."""
+    now = _locked((root / "uv.lock").read_text(encoding="utf-8"))
+    before = _locked(_git(root, "show", f"{since}:uv.lock"))
+    needed_by: dict[str, set[str]] = defaultdict(set)
+    for name, (_, needs) in now.items():
+        for other in needs:
+            needed_by[other].add(name)
+    requirements = {
+        canonicalize_name(address.removeprefix(_REQUIREMENT)): address
+        for address in graph.targets
+        if address.startswith(_REQUIREMENT)
+    }
+    for name in sorted(now.keys() | before.keys()):
+        if name in now and name in before and now[name][0] == before[name][0]:
+            continue
+        users, waiting = {name}, [name]
+        while waiting:
+            news = needed_by[waiting.pop()] - users
+            users |= news
+            waiting += news
+        yield Change(name, tuple(requirements[user] for user in users if user in requirements))
+
+
+def _locked(text: str) -> Mapping[str, tuple[object, Sequence[str]]]:
+    """Of a uv.lock: each package of others, its version, and what it needs."""
+    return {
+        package["name"]: (
+            package.get("version"),
+            [each["name"] for each in package.get("dependencies", ())],
+        )
+        for package in tomllib.loads(text)["package"]
+        if "registry" in package["source"]
+    }
+
+
+@contextmanager
+def _before(root: Path, since: str) -> Iterator[Path]:
+    """The repository as it was, in a folder of its own."""
+    with tempfile.TemporaryDirectory(prefix="triptych-before-") as name:
+        folder = Path(name) / "tree"
+        _git(root, "worktree", "add", "--quiet", "--detach", str(folder), since)
+        (folder / ".tools").symlink_to(
+            root / ".tools"
+        )  # Pants' own program need not be built again
+        try:
+            yield folder
+        finally:
+            _git(root, "worktree", "remove", "--force", str(folder))
+
+
+def _git(root: Path, *arguments: str) -> str:
+    told = subprocess.run(
+        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
+    )
+    if told.returncode:
+        raise UnknownRevision(told.stderr.strip())
+    return told.stdout
