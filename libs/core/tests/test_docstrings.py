@@ -9,12 +9,12 @@ from types import FunctionType, ModuleType
 import pytest
 
 import triptych.core
-from triptych.core import config, documents, domain, errors, logging
+from triptych.core import config, documents, domain, durations, errors, logging
 from triptych.core.domain import clock, contract, event, json, page, result, time
 
 # By name, so that a build that looks at imports gives this test all that it is about.
 MODULES = [
-    *(triptych.core, config, documents, domain, errors, logging),
+    *(triptych.core, config, documents, domain, durations, errors, logging),
     *(clock, contract, event, json, page, result, time),
 ]
 

@@ -6,6 +6,8 @@ and all that need them; of removed files what needed them before.
 """
 
 import json
+import os
+import shutil
 import subprocess
 import tempfile
 import tomllib
@@ -110,14 +112,14 @@ class Graph:
                     waiting.append(Affected(self.targets[dependent], found.because, way))
 
 
-def affected(root: Path, since: str) -> Sequence[Affected]:
-    """What the changes of the working tree since a revision affect.
+def affected(root: Path, since: str, graph: Graph | None = None) -> Sequence[Affected]:
+    """What the changes of the working tree since a revision affect; in a graph, if it is known.
 
     Raises:
         UnknownRevision: there is none.
         PantsFailed: it cannot tell its targets.
     """
-    graph = graph_of(root)
+    graph = graph or graph_of(root)
     return list(graph.reached(_changes(root, since, graph)))
 
 
@@ -128,7 +130,17 @@ def graph_of(root: Path) -> Graph:
         PantsFailed: it does not.
     """
     command = ["./pants", "--no-dynamic-ui", "peek", "::"]
-    told = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    # The uv that runs this very command need not be installed into another tree.
+    where = [str(Path(os.environ["UV"]).parent)] if "UV" in os.environ else []
+    path = os.pathsep.join([*where, os.environ.get("PATH", os.defpath)])
+    told = subprocess.run(
+        command,
+        cwd=root,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if told.returncode:
         raise PantsFailed(told.stderr.strip()[-2000:])
     return Graph(
@@ -170,7 +182,7 @@ def _moved(root: Path, since: str, graph: Graph) -> Iterator[Change]:
     for name, (_, needs) in now.items():
         for other in needs:
             needed_by[other].add(name)
-    requirements = {
+    requirements: dict[str, Address] = {
         canonicalize_name(address.removeprefix(_REQUIREMENT)): address
         for address in graph.targets
         if address.startswith(_REQUIREMENT)
@@ -204,13 +216,18 @@ def _before(root: Path, since: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="triptych-before-") as name:
         folder = Path(name) / "tree"
         _git(root, "worktree", "add", "--quiet", "--detach", str(folder), since)
-        (folder / ".tools").symlink_to(
-            root / ".tools"
-        )  # Pants' own program need not be built again
+        lend_tools(root, folder)
         try:
             yield folder
         finally:
             _git(root, "worktree", "remove", "--force", str(folder))
+
+
+def lend_tools(root: Path, folder: Path) -> None:
+    """Give another tree what Pants would have to build for itself."""
+    (folder / ".tools").mkdir(exist_ok=True)
+    for program in (root / ".tools").glob("pex-*"):
+        shutil.copy2(program, folder / ".tools")
 
 
 def _git(root: Path, *arguments: str) -> str:

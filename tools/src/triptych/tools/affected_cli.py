@@ -104,7 +104,9 @@ def _unit(kind: Kind, name: str, group: Sequence[Affected]) -> Unit:
 
 
 def _table(found: Sequence[Unit]) -> Table:
-    columns = [Column(name, overflow="fold") for name in ("what", "name", "because of", "by way of")]
+    columns = [
+        Column(name, overflow="fold") for name in ("what", "name", "because of", "by way of")
+    ]
     table = Table(*columns, box=None, padding=(0, 2, 0, 0))
     for unit in sorted(found, key=lambda unit: (list(Kind).index(unit.kind), unit.name)):
         name = f"{unit.name} ({len(unit.targets)})" if unit.kind is Kind.TESTS else unit.name

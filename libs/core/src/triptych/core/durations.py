@@ -26,6 +26,9 @@ _UNITS = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
 def parse_duration(text: str) -> timedelta:
     """The stretch of time that a text like `90d` means.
 
+    >>> parse_duration("90m")
+    datetime.timedelta(seconds=5400)
+
     Raises:
         WrongDuration: it means none.
     """
@@ -37,6 +40,9 @@ def parse_duration(text: str) -> timedelta:
 
 def parse_moment(text: str) -> datetime:
     """The moment, in UTC, that a text like `2030-01-01T00:00:00Z` means.
+
+    >>> parse_moment("2030-01-01T01:00:00+01:00").isoformat()
+    '2030-01-01T00:00:00+00:00'
 
     Raises:
         WrongMoment: it means none.

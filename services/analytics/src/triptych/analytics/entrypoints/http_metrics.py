@@ -80,7 +80,12 @@ def metric_routes(service: Service) -> APIRouter:
         summary="A metric's values: over which time, cut how.",
     )
 
-    @router.get("/metrics", summary="The metrics that can be asked for.", dependencies=charged)
+    @router.get(
+        "/metrics",
+        summary="The metrics that can be asked for.",
+        dependencies=charged,
+        response_model_exclude_unset=True,
+    )
     def list_metrics() -> MetricsBody:
         found = service.metrics.metrics
         return MetricsBody(metrics=[MetricBody(**_told(n, m)) for n, m in found.items()])

@@ -1,0 +1,222 @@
+"""What a change selects: real commits in a clone, and just what they reach."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from triptych.tools.affected import Graph, UnknownRevision, affected, graph_of, lend_tools
+from triptych.tools.affected_cli import Kind, Unit, matrix, units
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone of the repository"),
+]
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone, in which Pants need not be built again."""
+    folder = tmp_path_factory.mktemp("clone") / "triptych"
+    _run(ROOT, "git", "clone", "--quiet", "--shared", str(ROOT), str(folder))
+    lend_tools(ROOT, folder)
+    for name, value in {"user.name": "a test", "user.email": "test@example.org"}.items():
+        _run(folder, "git", "config", name, value)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def graph(clone: Path) -> Graph:
+    """What Pants infers of it."""
+    return graph_of(clone)
+
+
+@pytest.fixture
+def commit(clone: Path) -> Iterator[Callable[[], str]]:
+    """Commit what was changed; the revision before. All is undone at the end."""
+    before = _run(clone, "git", "rev-parse", "HEAD").strip()
+
+    def make() -> str:
+        _run(clone, "git", "add", "--all")
+        _run(clone, "git", "commit", "--quiet", "--no-verify", "--message", "a change")
+        return before
+
+    yield make
+    _run(clone, "git", "reset", "--quiet", "--hard", before)
+
+
+def found(clone: Path, since: str, graph: Graph | None = None) -> Mapping[Kind, set[str]]:
+    """The names of what is affected, by kind."""
+    selected: dict[Kind, set[str]] = {kind: set() for kind in Kind}
+    for unit in units(affected(clone, since, graph)):
+        selected[unit.kind].add(unit.name)
+    return selected
+
+
+def append(file: Path, text: str = "\n# changed\n") -> None:
+    with file.open("a", encoding="utf-8") as opened:
+        opened.write(text)
+
+
+def test_a_change_in_one_service_selects_nothing_of_another(
+    clone: Path, graph: Graph, commit: Callable[[], str]
+) -> None:
+    append(clone / "services/analytics/src/triptych/analytics/domain/limits.py")
+
+    selected = found(clone, commit(), graph)
+
+    assert selected[Kind.SERVICE] == {"analytics"}
+    assert selected[Kind.LIBRARY] == set()
+    services = {name.split("/")[1] for name in selected[Kind.TESTS] if name.startswith("services/")}
+    assert services == {"analytics"}
+
+
+def test_a_change_in_the_lake_selects_who_uses_it(
+    clone: Path, graph: Graph, commit: Callable[[], str]
+) -> None:
+    append(clone / "libs/lake/src/triptych/lake/lake.py")
+
+    selected = found(clone, commit(), graph)
+
+    assert selected[Kind.SERVICE] == {"etl", "analytics"}
+    assert selected[Kind.LIBRARY] == {"lake"}
+
+
+def test_a_change_in_the_core_selects_everything(
+    clone: Path, graph: Graph, commit: Callable[[], str]
+) -> None:
+    append(clone / "libs/core/src/triptych/core/errors.py")
+
+    selected = found(clone, commit(), graph)
+
+    assert selected[Kind.SERVICE] == {"ingestion", "etl", "analytics"}
+    assert selected[Kind.LIBRARY] >= {"core", "database", "eventlog", "lake", "service"}
+    assert {f"services/{name}/tests/unit" for name in selected[Kind.SERVICE]} <= selected[
+        Kind.TESTS
+    ]
+
+
+def test_a_change_of_a_document_selects_nothing(
+    clone: Path, graph: Graph, commit: Callable[[], str]
+) -> None:
+    append(clone / "docs/architecture.md")
+    append(clone / "CONTRIBUTING.md")
+
+    assert not any(found(clone, commit(), graph).values())
+
+
+def test_a_change_of_an_example_selects_the_tests_that_read_it(
+    clone: Path, graph: Graph, commit: Callable[[], str]
+) -> None:
+    append(clone / "examples/shop/metrics/shop.yaml")
+
+    selected = found(clone, commit(), graph)
+
+    assert selected[Kind.SERVICE] | selected[Kind.LIBRARY] == set()
+    assert "services/analytics/tests/integration" in selected[Kind.TESTS]
+    assert "tests/e2e" in selected[Kind.TESTS]
+    assert "libs/core/tests" not in selected[Kind.TESTS]
+
+
+@pytest.mark.parametrize(
+    ("package", "services"),
+    [
+        ("redis", {"analytics"}),
+        ("ijson", {"ingestion"}),
+        ("deltalake", {"etl", "analytics"}),
+        ("structlog", {"ingestion", "etl", "analytics"}),
+        ("ruff", set()),
+    ],
+)
+def test_another_version_of_a_package_selects_its_users_only(
+    clone: Path, graph: Graph, commit: Callable[[], str], package: str, services: set[str]
+) -> None:
+    lock = clone / "uv.lock"
+    text, number = re.subn(
+        rf'(name = "{package}"\nversion = ")[^"]+',
+        r"\g<1>99.0",
+        lock.read_text(encoding="utf-8"),
+    )
+    lock.write_text(text, encoding="utf-8")
+
+    selected = found(clone, commit(), graph)
+
+    assert number == 1
+    assert selected[Kind.SERVICE] == services
+
+
+def test_what_needed_a_file_that_is_gone_or_renamed_is_selected(
+    clone: Path, commit: Callable[[], str]
+) -> None:
+    (clone / "services/etl/src/triptych/etl/domain/schedule.py").unlink()
+    source = clone / "services/ingestion/src/triptych/ingestion/domain"
+    shutil.move(source / "mapping.py", source / "mappings.py")
+
+    selected = found(clone, commit())
+
+    assert selected[Kind.SERVICE] == {"etl", "ingestion"}
+    assert {"services/etl/tests/integration", "services/ingestion/tests/unit"} <= selected[
+        Kind.TESTS
+    ]
+
+
+def test_pants_selects_the_same(clone: Path, graph: Graph, commit: Callable[[], str]) -> None:
+    append(clone / "libs/eventlog/src/triptych/eventlog/log.py")
+    before = commit()
+
+    ours = {each.target.address for each in affected(clone, before, graph)}
+    listed = _run(
+        clone,
+        "./pants",
+        "--no-dynamic-ui",
+        f"--changed-since={before}",
+        "--changed-dependents=transitive",
+        "list",
+    )
+    theirs = {line for line in listed.splitlines() if not _about_the_repository(line)}
+
+    tests = {address for address in theirs if "/test_" in address}
+    assert tests - {address for address in ours if "/test_" in address} == set()
+    assert {a for a in theirs if a.endswith(":dist")} == {a for a in ours if a.endswith(":dist")}
+
+
+def _about_the_repository(address: str) -> bool:
+    """Whether it is selected by whatever changes."""
+    return address.endswith("repository") or address.startswith("tests/architecture")
+
+
+def test_each_selection_tells_its_way(clone: Path, graph: Graph, commit: Callable[[], str]) -> None:
+    append(clone / "libs/lake/src/triptych/lake/disk.py")
+
+    [etl] = [
+        unit
+        for unit in units(affected(clone, commit(), graph))
+        if (unit.kind, unit.name) == (Kind.SERVICE, "etl")
+    ]
+
+    assert etl.because == "libs/lake/src/triptych/lake/disk.py"
+    assert etl.way[0].startswith("libs/lake/src/triptych/lake/disk.py")
+    assert etl.targets == ("services/etl:dist",)
+
+
+def test_a_matrix_has_a_job_for_each_folder_of_tests() -> None:
+    unit = Unit(Kind.TESTS, "libs/lake/tests", "a.py", (), ("libs/lake/tests/a.py", "b.py"))
+    service = Unit(Kind.SERVICE, "etl", "a.py", (), ("services/etl:dist",))
+
+    assert matrix([unit, service]) == {
+        "include": [{"name": "libs/lake/tests", "targets": "libs/lake/tests/a.py b.py"}]
+    }
+
+
+def test_a_revision_that_is_not_there_is_named(clone: Path, graph: Graph) -> None:
+    with pytest.raises(UnknownRevision, match="nowhere"):
+        affected(clone, "nowhere", graph)
+
+
+def _run(folder: Path, *command: str) -> str:
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
