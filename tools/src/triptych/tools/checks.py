@@ -7,7 +7,8 @@ from functools import partial
 import typer
 
 from triptych.tools import locks
-from triptych.tools.repository import show, tool, uv
+from triptych.tools.release import WrongChangelog, unreleased
+from triptych.tools.repository import ROOT, show, tool, uv
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,24 @@ def checks() -> Iterator[Check]:
     }
     for name, command in commands.items():
         yield Check(name, partial(show, command))
+    yield Check("the changelog", _changelog_reads)
     yield Check("Pants' lockfile", _locks_in_step)
 
 
 def run(selected: Iterator[Check]) -> list[str]:
     """Run checks, all of them whatever happens; the names of those that failed."""
     return [check.name for check in selected if not check.holds()]
+
+
+def _changelog_reads() -> bool:
+    typer.secho("$ read CHANGELOG.md", fg="cyan", err=True)
+    try:
+        unreleased((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    except WrongChangelog as error:
+        typer.secho(f"  failed: {error.sentence}", fg="red", err=True)
+        return False
+    typer.secho("  passed", fg="green", err=True)
+    return True
 
 
 def _locks_in_step() -> bool:

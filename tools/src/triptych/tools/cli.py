@@ -17,6 +17,7 @@ from triptych.tools.affected_cli import show_affected
 from triptych.tools.bench.cli import cli as bench
 from triptych.tools.chaos.cli import cli as chaos
 from triptych.tools.demo import demo as run_demo
+from triptych.tools.release_cli import release
 from triptych.tools.repository import ROOT, install_everything, show, tool
 from triptych.tools.spark import SPARK_TESTS, spark_server
 
@@ -32,6 +33,7 @@ cli.add_typer(config, name="config")
 cli.add_typer(bench, name="bench")
 cli.add_typer(chaos, name="chaos")
 cli.command("affected")(show_affected)
+cli.command()(release)
 
 
 class ServiceName(StrEnum):

@@ -18,6 +18,7 @@ class Package:
 
     name: str
     folder: Path
+    version: str
     description: str
     declared: frozenset[str]
     """The other packages that it says it needs."""
@@ -61,6 +62,7 @@ def _package(folder: Path) -> Package:
     return Package(
         folder.name,
         folder,
+        project["version"],
         project["description"],
         declared,
         {package: frozenset(names) for package, names in uses.items()},
