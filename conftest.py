@@ -18,7 +18,7 @@ from triptych.testing.postgres import PostgresServer, postgres
 settings.register_profile("dev", max_examples=30, deadline=None, derandomize=True)
 settings.register_profile(
     "ci",
-    max_examples=150,
+    max_examples=75,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],

@@ -92,7 +92,7 @@ FILTERS = st.recursive(
 )
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York", "America/Sao_Paulo"]
 # Each example commits a table, and asks DuckDB.
-QUIET = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 METRIC = Metric.model_validate(
     {
         "description": "",
