@@ -10,7 +10,7 @@ from alembic.runtime.migration import MigrationContext
 
 from triptych.core.domain.event import Event
 from triptych.database.engine import open_database, writing
-from triptych.database.schema import SchemaTooNew, SchemaTooOld, check, migrate
+from triptych.database.schema import SchemaTooNew, SchemaTooOld, check, migrate, prepare
 from triptych.eventlog.log import SCHEMA, Appended, EventLogReader, append, metadata
 from triptych.testing.builders import NOON, an_event
 
@@ -98,15 +98,13 @@ def test_what_a_newer_release_made_is_left_alone(database: sa.Engine) -> None:
             refused(database, [SCHEMA])
 
 
-def test_only_an_empty_database_is_made_without_being_asked(database: sa.Engine) -> None:
-    migrate(database, [SCHEMA], only_if_empty=True)
+def test_only_tables_that_never_were_are_made_without_being_asked(database: sa.Engine) -> None:
+    prepare(database, [SCHEMA])
     with writing(database) as connection:
         connection.exec_driver_sql("UPDATE eventlog_version SET version_num = '0001'")
 
-    migrate(database, [SCHEMA], only_if_empty=True)
-
     with pytest.raises(SchemaTooOld, match="0001"):
-        check(database, [SCHEMA])
+        prepare(database, [SCHEMA])
 
 
 def events(database: sa.Engine) -> list[Event]:

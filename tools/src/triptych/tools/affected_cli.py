@@ -31,7 +31,8 @@ class Output(StrEnum):
     TABLE = auto()
     JSON = auto()
     MATRIX = auto()
-    TESTS = auto()
+    TARGETS = auto()
+    """Every target that Pants can check, build or test, a line each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def show_affected(
     output: Annotated[Output, typer.Option(help="How it is told.")] = Output.TABLE,
 ) -> None:
     """Tell which services, libraries, images and tests the changes since a revision affect, and why."""
-    found = list(units(affected(ROOT, since)))
+    reached = affected(ROOT, since)
+    found = list(units(reached))
     match output:
         case Output.TABLE:
             Console().print(_table(found))
@@ -59,12 +61,19 @@ def show_affected(
             typer.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
         case Output.MATRIX:
             typer.echo(orjson.dumps(matrix(found)))
-        case Output.TESTS:
-            for unit in found:
-                if unit.kind is Kind.TESTS:
-                    typer.echo("\n".join(unit.targets))
+        case Output.TARGETS:
+            for each in reached:
+                if each.target.kind in _BUILT:
+                    typer.echo(each.target.address)
 
 
+_BUILT: Final = (
+    "python_source",
+    "python_test",
+    "python_distribution",
+    "pex_binary",
+    "docker_image",
+)
 _KINDS: Final = {"services": Kind.SERVICE, "libs": Kind.LIBRARY, "tools": Kind.TOOL}
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import typer
 
@@ -26,6 +27,7 @@ def checks() -> Iterator[Check]:
         "format": [tool("black"), "--check", "--quiet", "."],
         "imports": [tool("lint-imports"), "--no-cache"],
         "workflows": [tool("zizmor"), "--offline", "--quiet", "--strict-collection", ".github"],
+        "manifests": [uv(), "tool", "run", "--quiet", *_KUBERNETES, *_manifests()],
         "uv.lock": [uv(), "lock", "--check", "--quiet"],
         "types": [tool("mypy"), "."],
     }
@@ -33,6 +35,19 @@ def checks() -> Iterator[Check]:
         yield Check(name, partial(show, command))
     yield Check("the changelog", _changelog_reads)
     yield Check("Pants' lockfile", _locks_in_step)
+
+
+_KUBERNETES: Final = (
+    "--from",
+    "kubernetes-validate==1.37.0",
+    "kubernetes-validate",
+    "--strict",
+    "--quiet",
+)
+
+
+def _manifests() -> list[str]:
+    return sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("deploy/kubernetes/*.yaml"))
 
 
 def run(selected: Iterator[Check]) -> list[str]:

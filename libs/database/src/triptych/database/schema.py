@@ -73,9 +73,8 @@ class Schema:
 _MIGRATION_LOCK = 0x7472_6970_7479_6368  # "triptych": one at a time, whoever else uses the server
 
 
-def migrate(engine: sa.Engine, schemas: Sequence[Schema], *, only_if_empty: bool = False) -> None:
-    """Bring all tables to their newest versions, in one transaction; with `only_if_empty`, make them
-    in a database that has none and leave any other as it is.
+def migrate(engine: sa.Engine, schemas: Sequence[Schema]) -> None:
+    """Bring all tables to their newest versions, in one transaction.
 
     Raises:
         SchemaTooNew: some are newer than this program.
@@ -84,8 +83,6 @@ def migrate(engine: sa.Engine, schemas: Sequence[Schema], *, only_if_empty: bool
     with writing(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
-        if only_if_empty and sa.inspect(connection).get_table_names():
-            return
         for schema in schemas:
             try:
                 schema.check(connection)

@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from triptych.core.domain.event import Event
 from triptych.core.domain.result import Err, Ok, partition
 from triptych.database.engine import DatabaseInterrupted, Unstorable, appending, reading, writing
-from triptych.database.schema import check, migrate
+from triptych.database.schema import check, migrate, prepare
 from triptych.eventlog.log import (
     Appended,
     EventLogReader,
@@ -47,13 +47,18 @@ class SqlStore:
     engine: sa.Engine
 
     def prepare(self) -> None:
-        """Make the tables in an empty database; elsewhere check that they are those of this release.
+        """Make the tables where there is no log; elsewhere check that they are those of this release.
 
         Raises:
             SchemaTooOld, SchemaTooNew, RewoundLog: they are not.
             DatabaseAway: the database cannot be reached or written.
         """
-        migrate(self.engine, SCHEMAS, only_if_empty=True)
+        with reading(self.engine) as connection:
+            there = sa.inspect(connection).has_table(
+                events.name
+            )  # of release 0.1.0, without a version
+        if not there:
+            prepare(self.engine, SCHEMAS)
         self.check()
 
     def migrate(self) -> None:
