@@ -51,6 +51,8 @@ class Clients:
     def _address(self, request: Request) -> str:
         # As the last trusted proxy saw it.
         address = request.client.host if request.client else ""
+        if not self.trusted:
+            return address
         forwarded = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
         for before in reversed([text.strip() for text in forwarded if text.strip()]):
             if not self._trusts(address):
