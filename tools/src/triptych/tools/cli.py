@@ -2,6 +2,7 @@
 
 import os
 from enum import StrEnum, auto
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from triptych.tools.chaos.cli import cli as chaos
 from triptych.tools.demo import demo as run_demo
 from triptych.tools.release_cli import release
 from triptych.tools.repository import ROOT, install_everything, show, tool
+from triptych.tools.sbom import bill
 from triptych.tools.spark import SPARK_TESTS, spark_server
 
 cli = typer.Typer(
@@ -131,6 +133,19 @@ def show_reuse(
     Console().print(reuse.table(found, alone=alone))
     shared = sum(use.shared for use in found)
     typer.echo(f"{shared} of {len(found)} names are used by two services or another library.")
+
+
+@cli.command()
+def sbom(
+    service: ServiceName,
+    output: Annotated[Path | None, typer.Option(help="A file, instead of the terminal.")] = None,
+) -> None:
+    """Tell what a SERVICE is made of: a bill of materials in CycloneDX 1.5."""
+    text = bill(ROOT, service.value)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
 
 
 @config.command("explain")
