@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from triptych.tools.repository import NoUv, uv
-from triptych.tools.workspace import Package, packages
+from triptych.tools.workspace import Package, closure, packages
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES: Mapping[str, Package] = {package.name: package for package in packages(ROOT)}
@@ -91,7 +91,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Alone]:
     def install(service: str) -> Alone:
         folder = tmp_path_factory.mktemp(service)
         wheels, environment = folder / "wheels", folder / "environment"
-        for name in _closure(service):
+        for name in closure(list(PACKAGES.values()), service):
             _uv("build", "--wheel", "--quiet", "--out-dir", str(wheels), str(PACKAGES[name].folder))
         _uv("venv", "--quiet", str(environment))
         python = ["--python", str(environment / "bin" / "python")]
@@ -103,15 +103,6 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Alone]:
         return Alone(environment, empty)
 
     return install
-
-
-def _closure(service: str) -> set[str]:
-    found, waiting = {service}, [service]
-    while waiting:
-        news = PACKAGES[waiting.pop()].declared - found
-        found |= news
-        waiting += news
-    return found
 
 
 def _uv(*arguments: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from triptych.tools.workspace import packages
+from triptych.tools.workspace import closure, packages
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {package.name: package for package in packages(ROOT)}
@@ -91,11 +91,7 @@ def image(request: pytest.FixtureRequest) -> Iterator[Image]:
 
 
 def test_it_holds_its_closure_and_nothing_else(image: Image) -> None:
-    needed, waiting = {image.service}, [image.service]
-    while waiting:
-        news = PACKAGES[waiting.pop()].declared - needed
-        needed |= news
-        waiting += news
+    needed = closure(list(PACKAGES.values()), image.service)
 
     held = image.python(
         "import importlib.metadata, json; print(json.dumps([d.name for d in importlib.metadata.distributions()]))"

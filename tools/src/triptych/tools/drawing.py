@@ -50,7 +50,7 @@ Each arrow tells how many names a package uses of another. `./triptych graph` dr
 
 def mermaid(found: Sequence[Package]) -> str:
     """A flow chart; an arrow tells how many names one package uses of another."""
-    drawn = _drawn(found)
+    drawn = [package for package in found if package.ships]
     lines = ["flowchart TD"]
     for package in drawn:
         told = (
@@ -67,7 +67,7 @@ def mermaid(found: Sequence[Package]) -> str:
 
 def svg(found: Sequence[Package]) -> str:
     """The same, by layers: each package above all that it uses."""
-    drawn = _drawn(found)
+    drawn = [package for package in found if package.ships]
     layers = _layers(drawn)
     rows = [
         [package for package in drawn if layers[package.name] == row]
@@ -92,11 +92,6 @@ def svg(found: Sequence[Package]) -> str:
             "</svg>\n",
         ]
     )
-
-
-def _drawn(found: Sequence[Package]) -> Sequence[Package]:
-    """What ships; what only developers use would be above everything."""
-    return [package for package in found if package.name not in ("tools", "testing")]
 
 
 def _arrows(drawn: Sequence[Package]) -> Iterator[tuple[Package, str, int]]:

@@ -16,7 +16,7 @@ from typing import Final
 from packaging.version import Version
 
 from triptych.core.errors import Kind, TriptychError
-from triptych.tools.workspace import Package, packages
+from triptych.tools.workspace import Package, closure, packages
 
 _HEADINGS: Final = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
 
@@ -162,12 +162,11 @@ def write(root: Path, release: Release, today: date) -> Iterator[Path]:
 
 
 def _needing(found: Sequence[Package], changed: Mapping[str, int]) -> Mapping[str, Sequence[str]]:
-    known = {package.name: package.declared for package in found}
-
-    def all_of(name: str) -> set[str]:
-        return set(known[name]).union(*(all_of(other) for other in known[name]))
-
-    needing = {name: sorted(all_of(name) & changed.keys()) for name in known if name not in changed}
+    needing = {
+        package.name: sorted(closure(found, package.name) & changed.keys())
+        for package in found
+        if package.name not in changed
+    }
     return {name: others for name, others in needing.items() if others}
 
 

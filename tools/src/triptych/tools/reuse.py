@@ -25,9 +25,9 @@ class Use:
 
 def uses(packages: Sequence[Package]) -> Iterator[Use]:
     """All names of libraries that anybody imports, in the order of their names."""
-    users = [package for package in packages if package.name not in ("tools", "testing")]
+    users = [package for package in packages if package.ships]
     for library in packages:
-        if library.is_service or library.name in ("tools", "testing"):
+        if library.is_service or not library.ships:
             continue
         by: Mapping[str, frozenset[str]] = {
             user.name: user.uses.get(library.name, frozenset()) for user in users

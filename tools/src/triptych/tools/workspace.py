@@ -31,6 +31,11 @@ class Package:
         return self.folder.parent.name == "services"
 
     @property
+    def ships(self) -> bool:
+        """Whether it is a service or a part of one; the others are for developers."""
+        return self.name not in ("testing", "tools")
+
+    @property
     def offers(self) -> frozenset[str]:
         """The public names that its modules define at their top."""
         return frozenset(
@@ -46,6 +51,17 @@ def packages(root: Path) -> Sequence[Package]:
     rooms = [root / "libs", root / "services"]
     folders = [path.parent for room in rooms for path in sorted(room.glob("*/pyproject.toml"))]
     return [_package(folder) for folder in [*folders, root / "tools"]]
+
+
+def closure(found: Sequence[Package], name: str) -> frozenset[str]:
+    """All packages that one needs, itself among them."""
+    declared = {package.name: package.declared for package in found}
+    needed, waiting = {name}, [name]
+    while waiting:
+        news = declared[waiting.pop()] - needed
+        needed |= news
+        waiting += news
+    return frozenset(needed)
 
 
 def _package(folder: Path) -> Package:

@@ -101,6 +101,16 @@ def open_database(url: str, *, create: bool = False, setting: str = "") -> sa.En
 
 
 @contextmanager
+def opened_database(url: str, *, create: bool = False, setting: str = "") -> Iterator[sa.Engine]:
+    """`open_database`, and dispose of it at the end of the block."""
+    engine = open_database(url, create=create, setting=setting)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+@contextmanager
 def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
     """One transaction that writes: committed at the end, rolled back on any error.
 

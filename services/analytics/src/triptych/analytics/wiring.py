@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -29,8 +29,8 @@ from triptych.analytics.infrastructure.redis import (
 from triptych.analytics.infrastructure.warehouse import open_warehouse
 from triptych.analytics.settings import AnalyticsSettings, LimitSettings, RedisSettings
 from triptych.core.domain.clock import SystemClock
-from triptych.database.engine import open_database
-from triptych.database.schema import check, migrate, prepare
+from triptych.database.engine import opened_database
+from triptych.database.schema import prepare
 from triptych.lake.lake import Lake
 from triptych.service.access import KeyRing
 from triptych.service.sql_keys import SqlKeys
@@ -71,7 +71,7 @@ def wire(settings: AnalyticsSettings) -> Iterator[Analytics]:
         SchemaTooOld, SchemaTooNew: its tables are of another release.
     """
     query = settings.query
-    with opened(settings) as access, tables_of(settings) as tables:
+    with access_of(settings) as access, tables_of(settings) as tables:
         prepare(access, SCHEMAS)
         keys = KeyRing(SqlKeys(access), SystemClock())
         keys.refresh()
@@ -137,32 +137,14 @@ def tables_of(settings: AnalyticsSettings) -> Iterator[Places]:
         yield places
 
 
-@contextmanager
-def opened(settings: AnalyticsSettings) -> Iterator[sa.Engine]:
+def access_of(settings: AnalyticsSettings) -> AbstractContextManager[sa.Engine]:
     """The database of keys alone, whatever its tables are.
 
     Raises:
         WrongDatabase, DatabaseAway: it cannot be used.
     """
     url = settings.access_url.get_secret_value()
-    engine = open_database(url, create=True, setting="TRIPTYCH_ACCESS_URL")
-    try:
-        yield engine
-    finally:
-        engine.dispose()
-
-
-def migrated(settings: AnalyticsSettings, *, only_check: bool) -> None:
-    """Bring the tables of the database of keys to this release, or only check that they are.
-
-    Raises:
-        SchemaTooOld, SchemaTooNew: they are not.
-        WrongDatabase, DatabaseAway: the database cannot be used.
-    """
-    with opened(settings) as access:
-        if not only_check:
-            migrate(access, SCHEMAS)
-        check(access, SCHEMAS)
+    return opened_database(url, create=True, setting="TRIPTYCH_ACCESS_URL")
 
 
 def _shared(redis: RedisSettings) -> Shared | None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from triptych.core.config import WrongConfiguration
 from triptych.core.documents import nearest
 from triptych.core.domain.clock import SystemClock
-from triptych.database.engine import open_database
-from triptych.database.schema import check, migrate, prepare
+from triptych.database.engine import opened_database
+from triptych.database.schema import check, prepare
 from triptych.etl.application.backfill import Backfill
 from triptych.etl.application.cases import Test
 from triptych.etl.application.history import History
@@ -77,8 +77,7 @@ def wire(settings: EtlSettings) -> Iterator[Etl]:
 
         def open_events() -> EventLogReader:
             url = settings.eventlog_url.get_secret_value()
-            log = open_database(url, setting="TRIPTYCH_EVENTLOG_URL")
-            opened.callback(log.dispose)
+            log = opened.enter_context(opened_database(url, setting="TRIPTYCH_EVENTLOG_URL"))
             check(log, [EVENT_LOG])
             return EventLogReader(log)
 
@@ -170,32 +169,14 @@ def wire_serving(settings: ScheduleSettings, etl: Etl, files: PipelineFiles) -> 
         threads.shutdown(wait=False)
 
 
-def migrated(settings: EtlSettings, *, only_check: bool) -> None:
-    """Bring the tables of the service's own database to this release, or only check that they are.
-
-    Raises:
-        SchemaTooOld, SchemaTooNew: they are not.
-        WrongDatabase, DatabaseAway: the database cannot be used.
-    """
-    with state_of(settings) as state:
-        if not only_check:
-            migrate(state, SCHEMAS)
-        check(state, SCHEMAS)
-
-
-@contextmanager
-def state_of(settings: EtlSettings) -> Iterator[sa.Engine]:
+def state_of(settings: EtlSettings) -> AbstractContextManager[sa.Engine]:
     """The service's own database alone, whatever its tables are.
 
     Raises:
         WrongDatabase, DatabaseAway: it cannot be used.
     """
     url = settings.state_url.get_secret_value()
-    state = open_database(url, create=True, setting="TRIPTYCH_STATE_URL")
-    try:
-        yield state
-    finally:
-        state.dispose()
+    return opened_database(url, create=True, setting="TRIPTYCH_STATE_URL")
 
 
 def engine_of(settings: EtlSettings, plugins: Plugins) -> EngineFactory:

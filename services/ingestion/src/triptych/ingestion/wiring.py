@@ -10,7 +10,7 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 
 from triptych.core.domain.clock import SystemClock
-from triptych.database.engine import open_database
+from triptych.database.engine import opened_database
 from triptych.ingestion.application.commit import CommitLimits, GroupCommit
 from triptych.ingestion.application.ingest import Ingest
 from triptych.ingestion.application.load import Load
@@ -97,13 +97,9 @@ def wire(settings: IngestionSettings) -> Iterator[Ingestion]:
 @contextmanager
 def opened(settings: IngestionSettings) -> Iterator[SqlStore]:
     """The store alone, whatever its tables are."""
-    engine = open_database(
-        settings.eventlog_url.get_secret_value(), create=True, setting="TRIPTYCH_EVENTLOG_URL"
-    )
-    try:
+    url = settings.eventlog_url.get_secret_value()
+    with opened_database(url, create=True, setting="TRIPTYCH_EVENTLOG_URL") as engine:
         yield SqlStore(engine)
-    finally:
-        engine.dispose()
 
 
 def _commit_limits(settings: IngestionSettings) -> CommitLimits:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
 
 import sqlalchemy as sa
 import typer
@@ -10,11 +9,12 @@ import typer
 from triptych.analytics.entrypoints import query_cli
 from triptych.analytics.entrypoints.http import create_analytics
 from triptych.analytics.settings import AnalyticsSettings
-from triptych.analytics.wiring import SCHEMAS, migrated, opened, wire
+from triptych.analytics.wiring import SCHEMAS, access_of, wire
 from triptych.core.errors import exit_on_error
 from triptych.core.logging import configure_logging
 from triptych.database.schema import prepare
 from triptych.service.keys_cli import keys_cli
+from triptych.service.migrate_cli import migrate_command
 from triptych.service.reloading import reloading
 from triptych.service.server import serve as serve_http
 from triptych.service.tracing import configure_tracing
@@ -48,32 +48,25 @@ def serve() -> None:
         serve_http(app, settings.analytics, section="analytics", keys=keys)
 
 
-@cli.command()
-def migrate(
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Change nothing; exit with 1 if there is something to do."),
-    ] = False,
-) -> None:
-    """Bring the tables of the database of keys to this release. Make a backup before."""
+@contextmanager
+def _access() -> Iterator[sa.Engine]:
     settings = AnalyticsSettings.load()
     configure_logging(settings.log)
-    migrated(settings, only_check=check)
-    typer.echo("The tables are those of this release.")
+    with access_of(settings) as access:
+        yield access
 
 
 @contextmanager
-def _database() -> Iterator[sa.Engine]:
-    settings = AnalyticsSettings.load()
-    configure_logging(settings.log)
-    with opened(settings) as access:
+def _keys() -> Iterator[sa.Engine]:
+    with _access() as access:
         prepare(access, SCHEMAS)
         yield access
 
 
 cli.command()(query_cli.check)
 cli.command()(query_cli.query)
-cli.add_typer(keys_cli("analytics", _database), name="keys")
+cli.command("migrate")(migrate_command(_access, SCHEMAS))
+cli.add_typer(keys_cli("analytics", _keys), name="keys")
 
 
 def main() -> None:

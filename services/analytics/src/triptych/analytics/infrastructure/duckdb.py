@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from triptych.analytics.application.ports import TableVersion
 from triptych.analytics.domain.columns import ColumnType
@@ -11,8 +10,6 @@ from triptych.analytics.domain.query import ROW
 from triptych.analytics.infrastructure.statements import SQL_TYPES, Dialect, Expression
 from triptych.lake.table import Snapshot
 
-# DuckDB speaks PostgreSQL's dialect; its own paramstyle is $1, $2.
-_DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _PLACE: Final = "CAST(file_index * 1099511627776 + file_row_number AS BIGINT)"
 """Where a row of Parquet files is: in which of them, and the how manieth there."""
 
@@ -48,12 +45,6 @@ def _utc_bucket(unit: Expression, time: Expression) -> Expression:
 
 def _quantile(share: float, column: Expression) -> Expression:
     return sa.cast(sa.func.quantile_cont(column, sa.literal(share)), sa.Double)
-
-
-def compiled(statement: sa.Select[Any]) -> tuple[str, list[Any]]:
-    """A statement's text, and the values of its parameters in their order."""
-    made = statement.compile(dialect=_DIALECT)
-    return str(made), [made.params[name] for name in made.positiontup or []]
 
 
 def _null(_: ColumnType) -> Expression:

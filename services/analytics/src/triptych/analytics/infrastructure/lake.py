@@ -15,11 +15,9 @@ from triptych.analytics.application.errors import (
     QueryTooSlow,
     UnfitColumn,
     VersionGone,
-    WrongColumn,
 )
 from triptych.analytics.application.ports import (
     AsOf,
-    Explained,
     Part,
     Query,
     TableVersion,
@@ -27,10 +25,11 @@ from triptych.analytics.application.ports import (
     Version,
     Versions,
 )
-from triptych.analytics.domain.columns import Cell, ColumnType
-from triptych.analytics.infrastructure.duckdb import DUCKDB, compiled, source
-from triptych.analytics.infrastructure.paging import BATCH_ROWS, bounded, counted, last_of, paged
-from triptych.analytics.infrastructure.statements import Statements
+from triptych.analytics.domain.columns import ColumnType
+from triptych.analytics.infrastructure.duckdb import DUCKDB
+from triptych.analytics.infrastructure.paging import BATCH_ROWS
+from triptych.analytics.infrastructure.sql_tables import SqlTables
+from triptych.analytics.infrastructure.statements import compiled
 from triptych.lake.errors import LakeAway
 from triptych.lake.lake import Lake
 from triptych.lake.table import Snapshot, Table
@@ -41,10 +40,11 @@ _VERSIONS: Final = 256
 _AGAIN_SECONDS: Final = 0.05
 
 
-class LakeTables:
+class LakeTables(SqlTables):
     """Answers from the versions of the lake's tables. Thread-safe."""
 
     def __init__(self, lake: Lake, connection: duckdb.DuckDBPyConnection, seconds: float) -> None:
+        super().__init__(DUCKDB)
         self._lake = lake
         self._connection = connection
         self._seconds = seconds
@@ -52,7 +52,6 @@ class LakeTables:
         self._newest: dict[str, TableVersion] = {}
         self._named: dict[tuple[str, AsOf], TableVersion] = {}
         self._ranges: dict[tuple[str, str], tuple[int, TimeRange]] = {}
-        self._statements = Statements(DUCKDB)
 
     def names(self) -> Sequence[str]:
         """See `Tables.names`."""
@@ -94,15 +93,9 @@ class LakeTables:
             for entry in self._lake.table(name).history(limit)
         ]
 
-    def page(self, query: Query, versions: Versions, part: Part) -> pa.Table:
-        """See `Tables.page`."""
-        statement = paged(self._statements.whole(query, versions), query.sorted_by(), part)
-        return self._fetch(statement, versions)
-
     def stream(self, query: Query, versions: Versions, part: Part) -> Iterator[pa.Table]:
         """See `Tables.stream`."""
-        whole = self._statements.whole(query, versions)
-        statement = paged(whole, query.sorted_by(), part).limit(part.limit)
+        statement = self._paged(query, versions, part).limit(part.limit)
         with self._computing(versions) as cursor:
             sql, values = compiled(statement)
             reader = cursor.sql(sql, params=values).to_arrow_reader(BATCH_ROWS)
@@ -112,36 +105,13 @@ class LakeTables:
             if batch is None:
                 yield reader.schema.empty_table()
 
-    def last_key(self, query: Query, versions: Versions, part: Part) -> Sequence[Cell] | None:
-        """See `Tables.last_key`."""
-        whole = self._statements.whole(query, versions)
-        return last_of(self._fetch(bounded(whole, query.sorted_by(), part), versions))
-
-    def count(self, query: Query, versions: Versions) -> int:
-        """See `Tables.count`."""
-        [number] = self._fetch(counted(self._statements.whole(query, versions)), versions).column(0)
-        return int(number.as_py())
-
-    def explain(self, query: Query, versions: Versions, part: Part) -> Explained:
-        """See `Tables.explain`."""
-        sql, values = compiled(
-            paged(self._statements.whole(query, versions), query.sorted_by(), part)
-        )
-        return Explained(sql, [value for value in values if not isinstance(value, list)])
-
     def time_range(self, table: TableVersion, column: str) -> TimeRange:
-        """See `Tables.time_range`."""
+        """See `Tables.time_range`: it is remembered for the newest version that was asked for."""
         known = self._ranges.get((table.name, column))
-        if known is not None and known[0] == table.version:
-            return known[1]
-        if column not in table.columns:
-            raise WrongColumn(f"{table.name!r} has no column {column!r}")
-        rows = source(table, "rows")
-        times = sa.select(sa.func.min(rows.c[column]), sa.func.max(rows.c[column]))
-        found = self._fetch(times, {table.name: table})
-        first, last = (column[0].as_py() for column in found.columns)
-        self._ranges[table.name, column] = table.version, (first, last)
-        return first, last
+        if known is None or known[0] != table.version:
+            known = table.version, super().time_range(table, column)
+            self._ranges[table.name, column] = known
+        return known[1]
 
     def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
         sql, values = compiled(statement)

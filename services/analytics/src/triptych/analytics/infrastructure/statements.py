@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from triptych.analytics.application.errors import UnfitColumn, WrongColumn
 from triptych.analytics.application.ports import Query, TableVersion, Versions
@@ -238,6 +239,16 @@ _FUNCTIONS: Final[Mapping[Function, Callable[[Any], Expression]]] = {
     Function.MINIMUM: sa.func.min,
     Function.MAXIMUM: sa.func.max,
 }
+
+
+def compiled(statement: sa.Select[Any]) -> tuple[str, list[Any]]:
+    """A statement's text, and the values of its parameters in their order."""
+    made = statement.compile(dialect=_DIALECT)
+    return str(made), [made.params[name] for name in made.positiontup or []]
+
+
+# DuckDB speaks PostgreSQL's dialect; its own paramstyle is $1, $2.
+_DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
 
 def _alike(metrics: Mapping[str, Metric]) -> Iterator[dict[str, Metric]]:

@@ -1,4 +1,4 @@
-"""Answers from a warehouse: tables in PostgreSQL, whose commits number: see `triptych.database.positions`.
+"""Answers from a warehouse: tables in PostgreSQL, whose commits are numbered: see `triptych.database.positions`.
 
 PostgreSQL keeps no earlier version of a table. So an answer is computed in one snapshot, in which the
 table is of the version that is asked for; once it has moved on, that version is gone.
@@ -12,48 +12,38 @@ from typing import Any, Final
 import pyarrow as pa
 import sqlalchemy as sa
 from opentelemetry import trace
-from sqlalchemy.dialects import postgresql
 
 from triptych.analytics.application.errors import (
     AnswerTooLarge,
     QueryTooSlow,
     UnfitColumn,
     VersionGone,
-    WrongColumn,
 )
 from triptych.analytics.application.ports import (
     AsOf,
-    Explained,
     Part,
     Query,
     TableVersion,
-    TimeRange,
     Version,
     Versions,
 )
-from triptych.analytics.domain.columns import Cell
 from triptych.analytics.infrastructure.paging import (
     BATCH_ROWS,
-    bounded,
-    counted,
-    last_of,
-    paged,
 )
-from triptych.analytics.infrastructure.postgresql import POSTGRESQL, column_type, source
-from triptych.analytics.infrastructure.statements import Statements
+from triptych.analytics.infrastructure.postgresql import POSTGRESQL, column_type
+from triptych.analytics.infrastructure.sql_tables import SqlTables
 from triptych.core.documents import nearest
 from triptych.core.errors import Kind, TriptychError
 from triptych.database.engine import (
     DatabaseAway,
     Unstorable,
     WrongDatabase,
-    open_database,
+    opened_database,
     reading,
 )
 from triptych.database.positions import Commit, newest
 
 SETTING: Final = "TRIPTYCH_WAREHOUSE__URL"
-_DIALECT: Final = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 _TRACER: Final = trace.get_tracer("triptych.analytics")
 
 
@@ -71,17 +61,17 @@ class NotYetCommitted(TriptychError):
     hint = "Its schema tells which version it has."
 
 
-class WarehouseTables:
+class WarehouseTables(SqlTables):
     """Answers from tables of a PostgreSQL database. Thread-safe."""
 
     def __init__(self, engine: sa.Engine, targets: Sequence[str], seconds: float) -> None:
+        super().__init__(POSTGRESQL)
         self._engine = engine.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True
         )
         self.targets: Mapping[str, str] = {target.rpartition(".")[2]: target for target in targets}
         self._seconds = seconds
         self._known: dict[str, TableVersion] = {}
-        self._statements = Statements(POSTGRESQL)
 
     def names(self) -> Sequence[str]:
         """See `Tables.names`."""
@@ -116,15 +106,9 @@ class WarehouseTables:
         table = self.version(name)
         return [Version(table.version, table.committed_at, "")]
 
-    def page(self, query: Query, versions: Versions, part: Part) -> pa.Table:
-        """See `Tables.page`."""
-        statement = paged(self._statements.whole(query, versions), query.sorted_by(), part)
-        return self._fetch(statement, versions)
-
     def stream(self, query: Query, versions: Versions, part: Part) -> Iterator[pa.Table]:
         """See `Tables.stream`."""
-        whole = self._statements.whole(query, versions)
-        statement = paged(whole, query.sorted_by(), part).limit(part.limit)
+        statement = self._paged(query, versions, part).limit(part.limit)
         with self._answering(versions) as connection:
             at_once = {"yield_per": BATCH_ROWS}
             found = connection.execute(statement, execution_options=at_once)
@@ -133,33 +117,6 @@ class WarehouseTables:
                 yield _table(rows, schema)
             if rows is None:
                 yield schema.empty_table()
-
-    def last_key(self, query: Query, versions: Versions, part: Part) -> Sequence[Cell] | None:
-        """See `Tables.last_key`."""
-        whole = self._statements.whole(query, versions)
-        return last_of(self._fetch(bounded(whole, query.sorted_by(), part), versions))
-
-    def count(self, query: Query, versions: Versions) -> int:
-        """See `Tables.count`."""
-        [number] = self._fetch(counted(self._statements.whole(query, versions)), versions).column(0)
-        return int(number.as_py())
-
-    def explain(self, query: Query, versions: Versions, part: Part) -> Explained:
-        """See `Tables.explain`."""
-        statement = paged(self._statements.whole(query, versions), query.sorted_by(), part)
-        made = statement.compile(dialect=_DIALECT)
-        values = [made.params[name] for name in made.positiontup or []]
-        return Explained(str(made), [value for value in values if not isinstance(value, list)])
-
-    def time_range(self, table: TableVersion, column: str) -> TimeRange:
-        """See `Tables.time_range`."""
-        if column not in table.columns:
-            raise WrongColumn(f"{table.name!r} has no column {column!r}")
-        rows = source(table, "rows")
-        times = sa.select(sa.func.min(rows.c[column]), sa.func.max(rows.c[column]))
-        found = self._fetch(times, {table.name: table})
-        first, last = (column[0].as_py() for column in found.columns)
-        return first, last
 
     def _fetch(self, statement: sa.Select[Any], versions: Versions) -> pa.Table:
         with self._answering(versions) as connection:
@@ -217,13 +174,10 @@ def open_warehouse(url: str, targets: Sequence[str], seconds: float) -> Iterator
     Raises:
         WrongDatabase: it is no PostgreSQL.
     """
-    engine = open_database(url, setting=SETTING)
-    try:
+    with opened_database(url, setting=SETTING) as engine:
         if engine.dialect.name != "postgresql":
             raise WrongDatabase(f"{SETTING}: it is no URL of a PostgreSQL")
         yield WarehouseTables(engine, targets, seconds)
-    finally:
-        engine.dispose()
 
 
 # By the numbers of types in PostgreSQL's catalogue; a decimal is of the scale that its column has.

@@ -17,10 +17,12 @@ from triptych.etl.entrypoints import (
     shown,
     tables_cli,
 )
-from triptych.etl.entrypoints.opening import opened, opened_state, pipeline_at
+from triptych.etl.entrypoints.opening import opened, opened_state, pipeline_at, prepared_state
 from triptych.etl.entrypoints.progress import progress
 from triptych.etl.infrastructure.plugins import InstalledPlugins
+from triptych.etl.infrastructure.tables import SCHEMAS
 from triptych.service.keys_cli import keys_cli
+from triptych.service.migrate_cli import migrate_command
 
 cli = typer.Typer(
     name="etl",
@@ -151,14 +153,14 @@ def run_cases(
 
 cli.command()(backfill_cli.backfill)
 cli.command()(serve_cli.serve)
-cli.command()(serve_cli.migrate)
+cli.command("migrate")(migrate_command(opened_state, SCHEMAS))
 cli.command()(plugins_cli.schema)
 cli.command()(tables_cli.diff)
 cli.command()(tables_cli.vacuum)
 cli.add_typer(plugins_cli.cli, name="plugins")
 cli.add_typer(tables_cli.quarantine_cli, name="quarantine")
 cli.add_typer(runs_cli.cli, name="runs")
-cli.add_typer(keys_cli("etl", opened_state), name="keys")
+cli.add_typer(keys_cli("etl", prepared_state), name="keys")
 
 
 def main() -> None:

@@ -27,10 +27,17 @@ def opened() -> Iterator[Etl]:
 
 @contextmanager
 def opened_state() -> Iterator[sa.Engine]:
-    """The service's own database, with its tables."""
+    """The service's own database, whatever its tables are."""
     settings = EtlSettings.load()
     configure_logging(settings.log)
     with state_of(settings) as state:
+        yield state
+
+
+@contextmanager
+def prepared_state() -> Iterator[sa.Engine]:
+    """The service's own database, with its tables."""
+    with opened_state() as state:
         prepare(state, SCHEMAS)
         yield state
 

@@ -1,4 +1,4 @@
-"""`etl serve` and `etl migrate`: run pipelines when they are due."""
+"""`etl serve`: run pipelines when they are due."""
 
 import os
 import threading
@@ -16,7 +16,7 @@ from triptych.etl.entrypoints.opening import pipeline_at
 from triptych.etl.infrastructure.pipelines import PipelineFiles
 from triptych.etl.infrastructure.plugins import InstalledPlugins
 from triptych.etl.settings import EtlSettings
-from triptych.etl.wiring import migrated, wire, wire_serving
+from triptych.etl.wiring import wire, wire_serving
 from triptych.service.reloading import reloading
 
 if TYPE_CHECKING:
@@ -62,19 +62,6 @@ def serve(
         # Some thread is still deep in a query, and nothing but the end of the process can end it. What it
         # does is committed as a whole or not at all, and goes on elsewhere: the server has not failed.
         os._exit(0)
-
-
-def migrate(
-    check: Annotated[
-        bool,
-        typer.Option("--check", help="Change nothing; exit with 1 if there is something to do."),
-    ] = False,
-) -> None:
-    """Bring the tables of etl's own database to this release. Make a backup before."""
-    settings = EtlSettings.load()
-    configure_logging(settings.log)
-    migrated(settings, only_check=check)
-    typer.echo("The tables are those of this release.")
 
 
 @contextmanager
