@@ -1,20 +1,23 @@
 """What every store of keys promises, whichever it is."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 
-from triptych.database.engine import open_database
+from triptych.database.engine import open_database, opened_database
 from triptych.database.schema import prepare
 from triptych.service.keys import ApiKey, KeyStore, MemoryKeys, Scope, mint
 from triptych.service.sql_keys import SqlKeys
-from triptych.service.tables import access_schema
+from triptych.service.tables import access_schema, cursor_secret, metadata
 from triptych.testing.builders import NOON
 
 HOUR = timedelta(hours=1)
+SCHEMA = access_schema("service migrate")
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
@@ -26,7 +29,7 @@ def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[KeyStore]:
     if request.param == "postgresql":
         url = request.getfixturevalue("postgres_server").create_database()
     engine = open_database(url, create=True)
-    prepare(engine, [access_schema("service migrate")])
+    prepare(engine, [SCHEMA])
     yield SqlKeys(engine)
     engine.dispose()
 
@@ -101,3 +104,21 @@ def test_rights_are_kept_exactly(keys: KeyStore) -> None:
     keys.add(sender)
 
     assert keys.all() == [admin, sender]
+
+
+def test_migrated_databases_have_the_tables_that_the_program_uses(
+    new_database: Callable[[], str],
+) -> None:
+    with opened_database(new_database(), create=True) as engine:
+        prepare(engine, [SCHEMA])
+        own = {table.name for table in metadata.sorted_tables}
+        options = {"include_name": lambda name, kind, _: kind != "table" or name in own}
+        with engine.connect() as connection:
+            context = MigrationContext.configure(connection, opts=options)
+            differences = compare_metadata(context, metadata)
+        secret = cursor_secret(engine)
+        prepare(engine, [SCHEMA])
+
+        assert differences == []
+        assert len(secret) == 32
+        assert cursor_secret(engine) == secret

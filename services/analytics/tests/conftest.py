@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from triptych.analytics.entrypoints.cli import main
+from triptych.analytics.settings import AnalyticsSettings
 from triptych.database.engine import open_database, writing
 from triptych.database.positions import newest, positions
 from triptych.lake.change import Change, DataFile, Progress
@@ -101,6 +103,21 @@ def warehouse(postgres_server: PostgresServer) -> Iterator[Warehouse]:
     engine = open_database(url)
     yield Warehouse(url, engine)
     engine.dispose()
+
+
+@pytest.fixture
+def settings_of(lake: Lake, shop: Path) -> Callable[..., AnalyticsSettings]:
+    """Settings for the shop's metrics over a lake of the test's own; keywords are other sections."""
+
+    def make(**sections: Any) -> AnalyticsSettings:
+        usual = {
+            "lake_url": str(lake.root),
+            "metrics_dir": shop / "metrics",
+            "access_url": SecretStr(f"sqlite:///{lake.root}.db"),
+        }
+        return AnalyticsSettings.model_validate({**usual, **sections})
+
+    return make
 
 
 @pytest.fixture

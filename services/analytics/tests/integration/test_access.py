@@ -5,14 +5,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pyarrow as pa
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import SecretStr
 
 from triptych.analytics.entrypoints.http import create_analytics
 from triptych.analytics.settings import AnalyticsSettings, LimitSettings
@@ -54,17 +52,12 @@ def key(analytics: Command) -> Key:
 
 
 @pytest.fixture
-def serving(shop_lake: Lake, shop: Path) -> Serving:
+def serving(shop_lake: Lake, settings_of: Callable[..., AnalyticsSettings]) -> Serving:
     """Serve, with these limits."""
 
     @contextmanager
     def serve(**limits: Any) -> Iterator[TestClient]:
-        settings = AnalyticsSettings(
-            lake_url=str(shop_lake.root),
-            metrics_dir=shop / "metrics",
-            access_url=SecretStr(f"sqlite:///{shop_lake.root}.db"),
-            limit=LimitSettings(**limits),
-        )
+        settings = settings_of(limit=LimitSettings(**limits))
         with wire(settings) as service, TestClient(create_analytics(service)) as client:
             yield client
 

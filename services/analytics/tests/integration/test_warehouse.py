@@ -24,38 +24,25 @@ from triptych.analytics.wiring import Analytics, wire
 from triptych.database.engine import DatabaseAway
 from triptych.lake.lake import Lake
 
-METRICS = """
-version: 1
-metrics:
-  revenue:
+MEASURES = {
+    "revenue": "{function: sum, column: revenue}",
+    "invoices": "{function: count_distinct, column: invoice}",
+    "median": "{function: quantile, quantile: 0.5, column: revenue}",
+    "share": "{function: ratio, numerator: {function: average, column: revenue},"
+    " denominator: {function: count}}",
+}
+METRIC = """
+  {name}:
     description: A number.
-    measure: {function: sum, column: revenue}
+    measure: {measure}
     table: sales
     time: event_time
-    dimensions: {country: {}, cancelled: {}, continent: {join: countries, column: continent}}
-    joins: {countries: {table: countries, on: {country: name}}}
-  invoices:
-    description: A number.
-    measure: {function: count_distinct, column: invoice}
-    table: sales
-    time: event_time
-    dimensions: {country: {}, cancelled: {}, continent: {join: countries, column: continent}}
-    joins: {countries: {table: countries, on: {country: name}}}
-  median:
-    description: A number.
-    measure: {function: quantile, quantile: 0.5, column: revenue}
-    table: sales
-    time: event_time
-    dimensions: {country: {}, cancelled: {}, continent: {join: countries, column: continent}}
-    joins: {countries: {table: countries, on: {country: name}}}
-  share:
-    description: A number.
-    measure: {function: ratio, numerator: {function: average, column: revenue}, denominator: {function: count}}
-    table: sales
-    time: event_time
-    dimensions: {country: {}, cancelled: {}, continent: {join: countries, column: continent}}
-    joins: {countries: {table: countries, on: {country: name}}}
+    dimensions: {{country: {{}}, cancelled: {{}}, continent: {{join: countries, column: continent}}}}
+    joins: {{countries: {{table: countries, on: {{country: name}}}}}}
 """
+METRICS = "version: 1\nmetrics:" + "".join(
+    METRIC.format(name=name, measure=measure) for name, measure in MEASURES.items()
+)
 COUNTRIES = pa.table({"name": ["France", "Spain"], "continent": ["Europe", "Asia"]})
 RANGE = "&from=2030-01-10T00:00:00Z&to=2030-02-20T00:00:00Z&by=country"
 QUERIES = [
@@ -89,16 +76,16 @@ def sales(number: int) -> pa.Table:
 
 
 @pytest.fixture
-def wired(lake: Lake, tmp_path: Path, warehouse: Any) -> Iterator[Callable[..., Analytics]]:
+def wired(
+    tmp_path: Path, warehouse: Any, settings_of: Callable[..., AnalyticsSettings]
+) -> Iterator[Callable[..., Analytics]]:
     """The service over the lake, or with some tables in the warehouse instead."""
     (tmp_path / "metrics.yaml").write_text(METRICS)
     with ExitStack() as stack:
 
         def make(*tables: str, **parts: Any) -> Analytics:
-            settings = AnalyticsSettings(
-                lake_url=str(lake.root),
+            settings = settings_of(
                 metrics_dir=tmp_path,
-                access_url=SecretStr(f"sqlite:///{lake.root}.db"),
                 warehouse=WarehouseSettings(url=SecretStr(warehouse.url), tables=tables),
                 limit=LimitSettings(burst=0, sustained=0, daily=0),
                 **parts,

@@ -96,22 +96,7 @@ def metric_routes(service: Service) -> APIRouter:
         dependencies=charged,
     )
     def get_metric(name: str) -> DefinitionBody:
-        metric = find(service.metrics.metrics, name)
-        versions = service.ask.versions(metric.tables, None)
-        table = versions[metric.table]
-        first, last = service.ask.tables.time_range(table, metric.time)
-        types = types_of(metric, {name: each.columns for name, each in versions.items()})
-        told = _told(name, metric)
-        for dimension in told["dimensions"]:
-            dimension["type"] = types.get(dimension["name"])
-        return DefinitionBody(
-            **told,
-            table=table.name,
-            version=table.version,
-            committed_at=iso(table.committed_at, UTC_ZONE),
-            first=iso(first, UTC_ZONE) if first else None,
-            last=iso(last, UTC_ZONE) if last else None,
-        )
+        return _definition(service, name, find(service.metrics.metrics, name))
 
     @router.post("/query", summary="The values of several metrics.", response_class=Response)
     async def query(request: Request, cut: ManyMetrics) -> Response:
@@ -127,6 +112,24 @@ def metric_routes(service: Service) -> APIRouter:
         return explained(service, Asked(*_query(service, metrics, cut), Part(cut.limit)))
 
     return router
+
+
+def _definition(service: Service, name: str, metric: Metric) -> DefinitionBody:
+    versions = service.ask.versions(metric.tables, None)
+    table = versions[metric.table]
+    first, last = service.ask.tables.time_range(table, metric.time)
+    types = types_of(metric, {name: each.columns for name, each in versions.items()})
+    told = _told(name, metric)
+    for dimension in told["dimensions"]:
+        dimension["type"] = types.get(dimension["name"])
+    return DefinitionBody(
+        **told,
+        table=table.name,
+        version=table.version,
+        committed_at=iso(table.committed_at, UTC_ZONE),
+        first=iso(first, UTC_ZONE) if first else None,
+        last=iso(last, UTC_ZONE) if last else None,
+    )
 
 
 def _query(
