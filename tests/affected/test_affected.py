@@ -8,32 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from triptych.tools.affected import Graph, UnknownRevision, affected, graph_of, lend_tools
+from triptych.tools.affected import Graph, UnknownRevision, affected
 from triptych.tools.affected_cli import Kind, Unit, matrix, units
-
-ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone of the repository"),
-]
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone, in which Pants need not be built again."""
-    folder = tmp_path_factory.mktemp("clone") / "triptych"
-    _run(ROOT, "git", "clone", "--quiet", "--shared", str(ROOT), str(folder))
-    lend_tools(ROOT, folder)
-    for name, value in {"user.name": "a test", "user.email": "test@example.org"}.items():
-        _run(folder, "git", "config", name, value)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def graph(clone: Path) -> Graph:
-    """What Pants infers of it."""
-    return graph_of(clone)
 
 
 @pytest.fixture

@@ -1,0 +1,41 @@
+"""A clone of the repository, and the graph that Pants infers of it."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from triptych.tools.affected import Graph, graph_of, lend_tools
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip where there is nothing to clone, as in Pants' own sandboxes."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(600))
+            if not (ROOT / ".git").exists():
+                item.add_marker(pytest.mark.skip(reason="this is no clone of the repository"))
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone, in which Pants need not be built again."""
+    folder = tmp_path_factory.mktemp("clone") / "triptych"
+    _git(ROOT, "clone", "--quiet", "--shared", str(ROOT), str(folder))
+    lend_tools(ROOT, folder)
+    for name, value in {"user.name": "a test", "user.email": "test@example.org"}.items():
+        _git(folder, "config", name, value)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def graph(clone: Path) -> Graph:
+    """What Pants infers of it."""
+    return graph_of(clone)
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *arguments], cwd=folder, check=True, capture_output=True)
