@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from triptych.tools.affected import Graph, graph_of, lend_tools
+from triptych.tools.affected import Graph, graph_of
+from triptych.tools.pants import lend_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 

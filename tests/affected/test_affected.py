@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from triptych.tools.affected import Graph, UnknownRevision, affected
+from triptych.tools.affected import Graph, affected
 from triptych.tools.affected_cli import Kind, Unit, matrix, units
+from triptych.tools.git import GitFailed
 
 
 @pytest.fixture
@@ -190,7 +191,7 @@ def test_a_matrix_has_a_job_for_each_folder_of_tests() -> None:
 
 
 def test_a_revision_that_is_not_there_is_named(clone: Path, graph: Graph) -> None:
-    with pytest.raises(UnknownRevision, match="nowhere"):
+    with pytest.raises(GitFailed, match="nowhere"):
         affected(clone, "nowhere", graph)
 
 

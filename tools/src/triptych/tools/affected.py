@@ -6,9 +6,6 @@ and all that need them; of removed files what needed them before.
 """
 
 import json
-import os
-import shutil
-import subprocess
 import tempfile
 import tomllib
 from collections import defaultdict, deque
@@ -20,7 +17,8 @@ from typing import Final, TypeAlias
 
 from packaging.utils import canonicalize_name
 
-from triptych.core.errors import Kind, TriptychError
+from triptych.tools.git import git
+from triptych.tools.pants import lend_tools, pants
 
 Address: TypeAlias = str
 LOCKS: Final = ("uv.lock", "3rdparty/requirements.txt", "3rdparty/python.lock")
@@ -28,19 +26,6 @@ EVERYTHING: Final = ("pyproject.toml", "pants.toml", "pants", "3rdparty/BUILD")
 """What every target is built or tested with."""
 _REQUIREMENT: Final = "3rdparty:requirements#"
 _WHOLE: Final = "repository"  # the tests of the repository itself: they are always run
-
-
-class UnknownRevision(TriptychError):
-    """There is no such revision."""
-
-    kind = Kind.INVALID
-    hint = "Name a commit, a branch or a tag: --since origin/main."
-
-
-class PantsFailed(TriptychError):
-    """Pants cannot tell its targets."""
-
-    hint = "Run it yourself: ./pants peek ::."
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +101,7 @@ def affected(root: Path, since: str, graph: Graph | None = None) -> Sequence[Aff
     """What the changes of the working tree since a revision affect; in a graph, if it is known.
 
     Raises:
-        UnknownRevision: there is none.
+        GitFailed: there is no such revision.
         PantsFailed: it cannot tell its targets.
     """
     graph = graph or graph_of(root)
@@ -129,20 +114,6 @@ def graph_of(root: Path) -> Graph:
     Raises:
         PantsFailed: it does not.
     """
-    command = ["./pants", "--no-dynamic-ui", "peek", "::"]
-    # The uv that runs this very command need not be installed into another tree.
-    where = [str(Path(os.environ["UV"]).parent)] if "UV" in os.environ else []
-    path = os.pathsep.join([*where, os.environ.get("PATH", os.defpath)])
-    told = subprocess.run(
-        command,
-        cwd=root,
-        env={**os.environ, "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if told.returncode:
-        raise PantsFailed(told.stderr.strip()[-2000:])
     return Graph(
         Target(
             each["address"],
@@ -150,13 +121,13 @@ def graph_of(root: Path) -> Graph:
             tuple(each.get("sources") or ()),
             tuple(each.get("dependencies") or ()),
         )
-        for each in json.loads(told.stdout)
+        for each in json.loads(pants(root, "peek", "::"))
         if each["address"].rpartition(":")[2].rpartition("/")[2] != _WHOLE
     )
 
 
 def _changes(root: Path, since: str, graph: Graph) -> Iterator[Change]:
-    status = _git(root, "diff", "--name-status", "--no-renames", "-z", since).split("\0")
+    status = git(root, "diff", "--name-status", "--no-renames", "-z", since).split("\0")
     files = dict(zip(status[1::2], status[::2], strict=False))  # the file, and A, M or D
     if set(files) & set(LOCKS):
         yield from _moved(root, since, graph)
@@ -177,7 +148,7 @@ def _changes(root: Path, since: str, graph: Graph) -> Iterator[Change]:
 def _moved(root: Path, since: str, graph: Graph) -> Iterator[Change]:
     """The packages of others whose versions moved, with all that need them."""
     now = _locked((root / "uv.lock").read_text(encoding="utf-8"))
-    before = _locked(_git(root, "show", f"{since}:uv.lock"))
+    before = _locked(git(root, "show", f"{since}:uv.lock"))
     needed_by: dict[str, set[str]] = defaultdict(set)
     for name, (_, needs) in now.items():
         for other in needs:
@@ -215,25 +186,9 @@ def _before(root: Path, since: str) -> Iterator[Path]:
     """The repository as it was, in a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="triptych-before-") as name:
         folder = Path(name) / "tree"
-        _git(root, "worktree", "add", "--quiet", "--detach", str(folder), since)
+        git(root, "worktree", "add", "--quiet", "--detach", str(folder), since)
         lend_tools(root, folder)
         try:
             yield folder
         finally:
-            _git(root, "worktree", "remove", "--force", str(folder))
-
-
-def lend_tools(root: Path, folder: Path) -> None:
-    """Give another tree what Pants would have to build for itself."""
-    (folder / ".tools").mkdir(exist_ok=True)
-    for program in (root / ".tools").glob("pex-*"):
-        shutil.copy2(program, folder / ".tools")
-
-
-def _git(root: Path, *arguments: str) -> str:
-    told = subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
-    )
-    if told.returncode:
-        raise UnknownRevision(told.stderr.strip())
-    return told.stdout
+            git(root, "worktree", "remove", "--force", str(folder))

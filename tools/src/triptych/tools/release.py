@@ -5,7 +5,6 @@ somebody, what was added is new, all else mends. Before 1.0.0 what breaks moves 
 """
 
 import re
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -16,6 +15,7 @@ from typing import Final
 from packaging.version import Version
 
 from triptych.core.errors import Kind, TriptychError
+from triptych.tools.git import git
 from triptych.tools.workspace import Package, closure, packages
 
 _HEADINGS: Final = ("Added", "Changed", "Deprecated", "Removed", "Fixed", "Security")
@@ -70,7 +70,7 @@ def planned(root: Path) -> Release:
     before = version(found)
     news = unreleased((root / "CHANGELOG.md").read_text(encoding="utf-8"))
     since = _last_tag(root)
-    files = _git(root, "diff", "--name-only", since).splitlines()
+    files = git(root, "diff", "--name-only", since).splitlines()
     changed = {
         package.name: number
         for package in found
@@ -171,11 +171,5 @@ def _needing(found: Sequence[Package], changed: Mapping[str, int]) -> Mapping[st
 
 
 def _last_tag(root: Path) -> str:
-    tags = _git(root, "tag", "--list", "v*", "--merged", "HEAD", "--sort=-version:refname").split()
-    return tags[0] if tags else _git(root, "rev-list", "--max-parents=0", "HEAD").split()[0]
-
-
-def _git(root: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", *arguments], cwd=root, capture_output=True, text=True, check=True
-    ).stdout
+    tags = git(root, "tag", "--list", "v*", "--merged", "HEAD", "--sort=-version:refname").split()
+    return tags[0] if tags else git(root, "rev-list", "--max-parents=0", "HEAD").split()[0]
