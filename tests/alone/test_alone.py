@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,15 +37,16 @@ pytestmark = [
 
 @dataclass(frozen=True)
 class Alone:
-    """An environment that holds one service, and an empty folder to run it in."""
+    """A folder outside of the repository, with an environment that holds one service."""
 
-    environment: Path
     folder: Path
+    command: str
+    """How its README starts it there."""
 
     def run(self, command: str, *arguments: str) -> str:
-        """Run a command of the environment to its end; what it prints."""
+        """Run a command there to its end; what it prints."""
         ended = subprocess.run(
-            [str(self.environment / "bin" / command), *arguments],
+            [*shlex.split(command), *arguments],
             cwd=self.folder,
             env=_nothing(),
             capture_output=True,
@@ -55,10 +57,10 @@ class Alone:
         return ended.stdout
 
     @contextmanager
-    def serving(self, command: str) -> Iterator[str]:
+    def serving(self) -> Iterator[str]:
         """Serve, with nothing set, until the block ends; where."""
         with subprocess.Popen(
-            [str(self.environment / "bin" / command), "serve"],
+            shlex.split(self.command),
             cwd=self.folder,
             env=_nothing(),
             stdout=subprocess.PIPE,
@@ -84,32 +86,39 @@ def _nothing() -> dict[str, str]:
     return {"PATH": os.defpath, "HOME": "/nonexistent", "LANG": "C.UTF-8"}
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Alone]:
-    """Install a service and what its distribution declares, from wheels."""
+@pytest.fixture
+def alone(tmp_path: Path) -> Callable[[str], Alone]:
+    """Install a service as its README says."""
 
     def install(service: str) -> Alone:
-        folder = tmp_path_factory.mktemp(service)
-        wheels, environment = folder / "wheels", folder / "environment"
-        for name in closure(list(PACKAGES.values()), service):
-            _uv("build", "--wheel", "--quiet", "--out-dir", str(wheels), str(PACKAGES[name].folder))
-        _uv("venv", "--quiet", str(environment))
-        python = ["--python", str(environment / "bin" / "python")]
-        locked = ["--constraint", str(ROOT / "3rdparty" / "requirements.txt")]
-        found = ["--find-links", str(wheels), *locked]
-        _uv("pip", "install", "--quiet", *python, *found, f"triptych-{service}")
-        empty = folder / "empty"
-        empty.mkdir()
-        return Alone(environment, empty)
+        readme = (PACKAGES[service].folder / "README.md").read_text(encoding="utf-8")
+        [block] = re.findall(r"^    at=\$\(mktemp -d\)\n((?:    .+\n)+)", readme, re.MULTILINE)
+        *installs, starts = (line.strip() for line in block.splitlines())
+        path = os.pathsep.join([str(Path(uv()).parent), os.environ["PATH"]])
+        ended = subprocess.run(
+            ["sh", "-euc", "\n".join(installs)],
+            cwd=ROOT,
+            env={**os.environ, "PATH": path, "at": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return Alone(tmp_path, starts.removeprefix("cd $at && "))
 
     return install
 
 
-def _uv(*arguments: str) -> None:
-    ended = subprocess.run(
-        [uv(), *arguments], cwd=ROOT.parent, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
+@pytest.mark.parametrize("service", [p.name for p in PACKAGES.values() if p.is_service])
+def test_a_readme_builds_the_wheels_of_its_service_and_no_others(service: str) -> None:
+    readme = (PACKAGES[service].folder / "README.md").read_text(encoding="utf-8")
+
+    [folders] = re.findall(r"for package in (.+); do uv build", readme)
+
+    needed = closure(list(PACKAGES.values()), service)
+    assert set(folders.split()) == {
+        PACKAGES[name].folder.relative_to(ROOT).as_posix() for name in needed
+    }
 
 
 def test_ingestion_takes_an_event(alone: Callable[[str], Alone]) -> None:
@@ -129,7 +138,7 @@ def test_ingestion_takes_an_event(alone: Callable[[str], Alone]) -> None:
         "data": {"total": 1},
     }
 
-    with service.serving("ingestion") as url:
+    with service.serving() as url:
         headers = {"Content-Type": "application/cloudevents+json"}
         answers = [
             httpx2.post(f"{url}/v1/events", content=json.dumps(event), headers=headers).json()
@@ -148,7 +157,7 @@ def test_etl_makes_a_table(alone: Callable[[str], Alone]) -> None:
         "sink: {lake: {table: orders}}\n"
     )
 
-    said = [service.run("etl", "run", "orders.yaml") for _ in range(2)]
+    said = [service.run(service.command) for _ in range(2)]
 
     assert "2 read = 2 written" in said[0]
     assert "0 read = 0 written" in said[1]
@@ -176,10 +185,10 @@ def test_analytics_answers_a_question(alone: Callable[[str], Alone]) -> None:
         "version: 1\nmetrics:\n"
         "  total: {description: All., table: orders, time: at, measure: {function: sum, column: n}}\n"
     )
-    service.run("python", "-c", TABLE)
+    service.run("venv/bin/python", "-c", TABLE)
 
-    checked = service.run("analytics", "check")
-    with service.serving("analytics") as url:
+    checked = service.run("venv/bin/analytics", "check")
+    with service.serving() as url:
         answer = httpx2.get(f"{url}/v1/metrics/total/query").json()
         page = httpx2.get(url).text
 

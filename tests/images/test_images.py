@@ -3,12 +3,18 @@
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
+from triptych.tools.containers import BASE, docker, has_images, layers
+from triptych.tools.pants import pants
+from triptych.tools.repository import NoUv, uv
+from triptych.tools.sbom import bill
 from triptych.tools.workspace import closure, packages
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,25 +28,10 @@ CONFINED = (
 )
 
 
-def _engine() -> bool:
-    if (docker := shutil.which("docker")) is None:
-        return False
-    return subprocess.run([docker, "version"], capture_output=True, check=False).returncode == 0
-
-
-def _base() -> bool:
-    return _engine() and bool(_docker("images", "--quiet", "python:3.11-slim-bookworm"))
-
-
-def _docker(*arguments: str) -> str:
-    command = ["docker", *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(not _base(), reason="no Docker engine with python:3.11-slim-bookworm"),
+    pytest.mark.skipif(not has_images(BASE), reason=f"no Docker engine with {BASE}"),
 ]
 
 
@@ -71,39 +62,76 @@ class Image:
 
     def run(self, *command: str) -> str:
         """Run a command of the service, to its end."""
-        return _docker("run", "--rm", *self.options(), self.name, *command)
+        return docker("run", "--rm", *self.options(), self.name, *command)
+
+    def distributions(self) -> set[str]:
+        """The names of what is installed in it."""
+        program = "import importlib.metadata as m; print(*(d.name for d in m.distributions()))"
+        return {canonicalize_name(name) for name in self.python(program).split()}
 
     def python(self, program: str) -> str:
         """What a program prints in it."""
         options = ("--rm", *CONFINED, "--entrypoint", "/app/bin/python")
-        return _docker("run", *options, self.name, "-c", program)
+        return docker("run", *options, self.name, "-c", program)
+
+
+@pytest.fixture
+def has_uv() -> None:
+    try:
+        uv()
+    except NoUv:
+        pytest.skip("there is no uv here")
 
 
 @pytest.fixture(scope="module", params=SERVICES)
 def image(request: pytest.FixtureRequest) -> Iterator[Image]:
     """An image as Pants builds it."""
     service = request.param
-    command = ["./pants", "--no-dynamic-ui", "package", f"services/{service}:image"]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    volume = _docker("volume", "create")
+    pants(ROOT, "package", f"services/{service}:image")
+    volume = docker("volume", "create")
     yield Image(service, volume)
-    _docker("volume", "rm", "--force", volume)
+    docker("volume", "rm", "--force", volume)
 
 
 def test_it_holds_its_closure_and_nothing_else(image: Image) -> None:
     needed = closure(list(PACKAGES.values()), image.service)
 
-    held = image.python(
-        "import importlib.metadata, json; print(json.dumps([d.name for d in importlib.metadata.distributions()]))"
-    )
+    held = image.distributions()
 
-    names = set(json.loads(held))
-    assert {n.removeprefix("triptych-") for n in names if n.startswith("triptych-")} == needed
-    assert not names & {"pytest", "mypy", "ruff", "hypothesis", "uv", "pex", "playwright"}
+    own = {name for name in held if name.startswith("triptych-")}
+    assert own == {f"triptych-{name}" for name in needed}
+    assert not held & {"pytest", "mypy", "ruff", "hypothesis", "uv", "pex", "playwright"}
+
+
+def test_its_bill_of_materials_names_all_that_it_holds(image: Image, has_uv: None) -> None:
+    named = {each["name"] for each in json.loads(bill(ROOT, image.service))["components"]}
+
+    assert image.distributions() - named - {f"triptych-{image.service}"} == set()
+
+
+def test_it_adds_few_layers_to_its_base(image: Image) -> None:
+    base, own = layers(BASE), layers(image.name)
+
+    assert own[: len(base)] == base
+    assert len(own) - len(base) <= 4  # dependencies, sources, what it keeps, where it works
+
+
+def test_a_second_build_has_the_same_layers(image: Image) -> None:
+    folder = ROOT / "services" / image.service
+    program = ROOT / "dist" / f"services.{image.service}"
+    with tempfile.TemporaryDirectory() as name:
+        context = Path(name)
+        shutil.copytree(program, context / program.name)
+        file = str(shutil.copy(folder / "Dockerfile", context))
+        again = docker(
+            *("build", "--no-cache", "--network", "none", "--quiet", "--file", file, name)
+        )
+
+    assert layers(again.splitlines()[-1]) == layers(image.name)
 
 
 def test_it_says_what_it_is_and_how_it_is_stopped(image: Image) -> None:
-    config = json.loads(_docker("inspect", "--format", "{{json .Config}}", image.name))
+    config = json.loads(docker("inspect", "--format", "{{json .Config}}", image.name))
 
     assert (config["User"], config["StopSignal"]) == ("10001:10001", "SIGTERM")
     assert config["Healthcheck"]["Test"][0] == "CMD"  # no shell
@@ -113,7 +141,7 @@ def test_it_says_what_it_is_and_how_it_is_stopped(image: Image) -> None:
 
 def test_it_starts_read_only_as_nobody_serves_and_drains(image: Image) -> None:
     key = image.run("keys", "create", "a test", "--scope", "read")
-    container = _docker("run", "--detach", *image.options(), image.name)
+    container = docker("run", "--detach", *image.options(), image.name)
     ask = (
         "import sys, urllib.request as r; port, key = sys.argv[1:];"
         "ask = r.Request(f'http://127.0.0.1:{port}/metrics', headers={'Authorization': f'Bearer {key}'});"
@@ -122,17 +150,17 @@ def test_it_starts_read_only_as_nobody_serves_and_drains(image: Image) -> None:
     try:
         health = "{{.State.Health.Status}}"
         for _ in range(SECONDS):
-            if _docker("inspect", "--format", health, container) == "healthy":
+            if docker("inspect", "--format", health, container) == "healthy":
                 break
             subprocess.run(["sleep", "1"], check=True)
         [port] = json.loads(
-            _docker("inspect", "--format", "{{json .Config.ExposedPorts}}", image.name)
+            docker("inspect", "--format", "{{json .Config.ExposedPorts}}", image.name)
         )
-        status = _docker("exec", container, "/app/bin/python", "-c", ask, port.split("/")[0], key)
-        who = _docker("exec", container, "/app/bin/python", "-c", "import os; print(os.getuid())")
-        _docker("stop", "--time", "20", container)
-        ended = _docker("inspect", "--format", "{{.State.ExitCode}}", container)
+        status = docker("exec", container, "/app/bin/python", "-c", ask, port.split("/")[0], key)
+        who = docker("exec", container, "/app/bin/python", "-c", "import os; print(os.getuid())")
+        docker("stop", "--time", "20", container)
+        ended = docker("inspect", "--format", "{{.State.ExitCode}}", container)
     finally:
-        _docker("rm", "--force", container)
+        docker("rm", "--force", container)
 
     assert (status, who, ended) == ("200", "10001", "0")

@@ -28,6 +28,7 @@ def checks() -> Iterator[Check]:
         "imports": [tool("lint-imports"), "--no-cache"],
         "workflows": [tool("zizmor"), "--offline", "--quiet", "--strict-collection", ".github"],
         "manifests": [uv(), "tool", "run", "--quiet", *_KUBERNETES, *_manifests()],
+        "compose": [uv(), "tool", "run", "--quiet", *_COMPOSE, "docker-compose.yml"],
         "uv.lock": [uv(), "lock", "--check", "--quiet"],
         "types": [tool("mypy"), "."],
     }
@@ -44,6 +45,8 @@ _KUBERNETES: Final = (
     "--strict",
     "--quiet",
 )
+
+_COMPOSE: Final = ("check-jsonschema==0.39.0", "--quiet", "--builtin-schema", "vendor.compose-spec")
 
 
 def _manifests() -> list[str]:

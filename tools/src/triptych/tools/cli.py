@@ -13,11 +13,12 @@ from triptych.core.config import Settings, explain
 from triptych.core.errors import exit_on_error
 from triptych.etl.settings import EtlSettings
 from triptych.ingestion.settings import IngestionSettings
-from triptych.tools import checks, drawing, locks, reuse, workspace
+from triptych.tools import checks, containers, drawing, locks, reuse, workspace
 from triptych.tools.affected_cli import show_affected
 from triptych.tools.bench.cli import cli as bench
 from triptych.tools.chaos.cli import cli as chaos
-from triptych.tools.demo import demo as run_demo
+from triptych.tools.demo.walk import demo as run_demo
+from triptych.tools.pants import pants
 from triptych.tools.release_cli import release
 from triptych.tools.repository import ROOT, install_everything, show, tool
 from triptych.tools.sbom import bill
@@ -56,9 +57,13 @@ SETTINGS: dict[ServiceName, type[Settings]] = {
 @cli.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="End when the metrics are shown.")] = False,
+    in_containers: Annotated[
+        bool,
+        typer.Option("--containers", help="With images, PostgreSQL, Valkey and S3: needs Docker."),
+    ] = False,
 ) -> None:
     """Send a shop's events in, turn them into tables, ask for metrics; then keep serving."""
-    run_demo(keep=not once)
+    run_demo(keep=not once, containers=in_containers)
 
 
 @cli.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -146,6 +151,13 @@ def sbom(
         typer.echo(text, nl=False)
     else:
         output.write_text(text, encoding="utf-8")
+
+
+@cli.command()
+def images() -> None:
+    """Build the services' images, and tell how large they are: needs Docker."""
+    pants(ROOT, "package", *containers.IMAGES)
+    Console().print(containers.sizes())
 
 
 @config.command("explain")

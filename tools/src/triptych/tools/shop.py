@@ -1,14 +1,16 @@
 """A made-up shop whose tills send invoices: the same ones every time."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 _COUNTRIES = {"United Kingdom": 60, "Germany": 14, "France": 12, "Ireland": 8, "Norway": 6}
 _START = datetime(2025, 1, 1, 8, tzinfo=UTC)
 _DAYS = 364
+DELIVERIES: Final = 600
+"""The lines of the warehouse's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +86,16 @@ def _break(chance: random.Random, event: dict[str, Any]) -> dict[str, Any]:
             return {**event, "time": "yesterday"}
         case _:
             return {**event, "type": "shop.invoyce"}
+
+
+def deliveries(seed: int = 7) -> Mapping[str, str]:
+    """The warehouse's files, two of CSV, by bucket and key: what it sent off for the first invoices."""
+    chance = random.Random(seed)  # noqa: S311  # a warehouse's parcels, no secrets
+    files = {}
+    for half in range(2):
+        lines = ["invoice,parcels,delivered"]
+        for index in range(half * DELIVERIES // 2, (half + 1) * DELIVERIES // 2):
+            at = _START + timedelta(hours=3 * index, minutes=chance.randrange(60))
+            lines.append(f"{700_000 + index},{chance.randint(1, 3)},{at.isoformat()}")
+        files[f"shop/deliveries/{half + 1}.csv"] = "\n".join([*lines, ""])
+    return files
