@@ -10,14 +10,10 @@ import pytest
 from triptych.tools.containers import BASE, SERVERS, docker, has_images
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(
-        not has_images(BASE, *SERVERS),
-        reason="no Docker engine with what docker-compose.yml begins with",
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not has_images(BASE, *SERVERS),
+    reason="no Docker engine with what docker-compose.yml begins with",
+)
 
 
 def test_the_demo_in_containers_shows_events_becoming_metrics() -> None:

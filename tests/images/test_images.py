@@ -12,7 +12,6 @@ import pytest
 from packaging.utils import canonicalize_name
 
 from triptych.tools.containers import BASE, docker, has_images, layers
-from triptych.tools.pants import pants
 from triptych.tools.repository import NoUv, uv
 from triptych.tools.sbom import bill
 from triptych.tools.workspace import closure, packages
@@ -20,6 +19,7 @@ from triptych.tools.workspace import closure, packages
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {package.name: package for package in packages(ROOT)}
 SERVICES = sorted(name for name, package in PACKAGES.items() if package.is_service)
+SMALLEST = "ingestion"
 SECONDS = 60
 CONFINED = (
     *("--read-only", "--tmpfs", "/tmp"),  # noqa: S108  # the container's own
@@ -28,11 +28,7 @@ CONFINED = (
 )
 
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(900),
-    pytest.mark.skipif(not has_images(BASE), reason=f"no Docker engine with {BASE}"),
-]
+pytestmark = pytest.mark.skipif(not has_images(BASE), reason=f"no Docker engine with {BASE}")
 
 
 @dataclass(frozen=True)
@@ -84,12 +80,10 @@ def has_uv() -> None:
 
 
 @pytest.fixture(scope="module", params=SERVICES)
-def image(request: pytest.FixtureRequest) -> Iterator[Image]:
+def image(request: pytest.FixtureRequest, built: Path) -> Iterator[Image]:
     """An image as Pants builds it."""
-    service = request.param
-    pants(ROOT, "package", f"services/{service}:image")
     volume = docker("volume", "create")
-    yield Image(service, volume)
+    yield Image(request.param, volume)
     docker("volume", "rm", "--force", volume)
 
 
@@ -113,19 +107,17 @@ def test_it_adds_few_layers_to_its_base(image: Image) -> None:
     base, own = layers(BASE), layers(image.name)
 
     assert own[: len(base)] == base
-    assert len(own) - len(base) <= 4  # dependencies, sources, what it keeps, where it works
+    assert len(own) - len(base) == 2  # dependencies, sources
 
 
-def test_a_second_build_has_the_same_layers(image: Image) -> None:
-    folder = ROOT / "services" / image.service
-    program = ROOT / "dist" / f"services.{image.service}"
+def test_a_second_build_has_the_same_layers(image: Image, built: Path) -> None:
+    if image.service != SMALLEST:
+        pytest.skip("all Dockerfiles are alike, and the others' builds take minutes")
     with tempfile.TemporaryDirectory() as name:
-        context = Path(name)
-        shutil.copytree(program, context / program.name)
-        file = str(shutil.copy(folder / "Dockerfile", context))
-        again = docker(
-            *("build", "--no-cache", "--network", "none", "--quiet", "--file", file, name)
-        )
+        program = built / f"services.{image.service}"
+        shutil.copytree(program, Path(name) / program.name)
+        shutil.copy(ROOT / "services" / image.service / "Dockerfile", name)
+        again = docker("build", "--no-cache", "--network", "none", "--quiet", name)
 
     assert layers(again.splitlines()[-1]) == layers(image.name)
 

@@ -10,11 +10,9 @@ from triptych.tools.git import git
 from triptych.tools.pants import lend_tools, pants
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(not (ROOT / ".git").exists(), reason="this is no clone of the repository"),
-]
+pytestmark = pytest.mark.skipif(
+    not (ROOT / ".git").exists(), reason="this is no clone of the repository"
+)
 
 
 def test_two_builds_of_a_commit_are_the_same(tmp_path: Path) -> None:
