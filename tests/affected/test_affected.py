@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from triptych.tools.affected import Graph, affected
+from triptych.tools.affected import Graph, Target, affected
 from triptych.tools.affected_cli import Kind, Unit, matrix, units
 from triptych.tools.git import GitFailed
 
@@ -125,6 +125,58 @@ def test_another_version_of_a_package_selects_its_users_only(
 
     assert number == 1
     assert selected[Kind.SERVICE] == services
+
+
+def test_another_version_for_some_pythons_counts(
+    clone: Path, graph: Graph, commit: Callable[[], str]
+) -> None:
+    lock = clone / "uv.lock"
+    before = lock.read_text(encoding="utf-8")
+    assert before.count('name = "numpy"\nversion = ') > 1  # one for old Pythons, one for new
+    text = re.sub(r'(name = "numpy"\nversion = ")[^"]+', r"\g<1>1.0", before, count=1)
+    lock.write_text(text, encoding="utf-8")
+
+    assert "etl" in found(clone, commit(), graph)[Kind.SERVICE]
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind", "name"),
+    [
+        ("services/etl/tests/unit", Kind.TESTS, "services/etl/tests/unit"),
+        ("libs/lake/src/triptych/lake", Kind.SERVICE, "analytics"),
+    ],
+)
+def test_a_changed_build_file_selects_what_it_declares_and_all_that_needs_it(
+    clone: Path, graph: Graph, commit: Callable[[], str], folder: str, kind: Kind, name: str
+) -> None:
+    append(clone / folder / "BUILD")
+
+    selected = found(clone, commit(), graph)
+
+    assert name in selected[kind]
+    assert "ingestion" not in selected[Kind.SERVICE]
+
+
+def test_a_new_file_counts_before_it_is_added(clone: Path, commit: Callable[[], str]) -> None:
+    file = "libs/core/tests/test_new.py"
+    graph = Graph([Target("libs/core/tests/test_new.py", "python_test", (file,), ())])
+    (clone / file).write_text("", encoding="utf-8")
+
+    assert [each.because for each in affected(clone, "HEAD", graph)] == [file]
+    commit()  # so that it is removed again
+
+
+def test_what_others_have_merged_meanwhile_is_not_ours(
+    clone: Path, graph: Graph, commit: Callable[[], str]
+) -> None:
+    append(clone / "services/etl/src/triptych/etl/settings.py")
+    before = commit()
+    theirs = _run(clone, "git", "rev-parse", "HEAD").strip()
+    _run(clone, "git", "reset", "--quiet", "--hard", before)
+    append(clone / "services/analytics/src/triptych/analytics/settings.py")
+    commit()
+
+    assert found(clone, theirs, graph)[Kind.SERVICE] == {"analytics"}
 
 
 def test_what_needed_a_file_that_is_gone_or_renamed_is_selected(

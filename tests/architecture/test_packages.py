@@ -1,6 +1,7 @@
 """Every package of the repository has the same shape, and declares what it imports."""
 
 import ast
+import re
 import sys
 import tomllib
 from importlib.metadata import packages_distributions
@@ -46,10 +47,16 @@ def test_a_package_declares_just_what_it_imports(package: Path) -> None:
     assert sorted(declared - imported) == [], "declared and not imported"
 
 
-def test_all_packages_have_one_version() -> None:
+def test_all_packages_and_images_have_one_version() -> None:
     versions = {_project(package)["version"] for package in PACKAGES}
+    images = {
+        version
+        for file in ROOT.glob("services/*/Dockerfile")
+        for version in re.findall(r"^ARG .* VERSION=(.+)$", file.read_text("utf-8"), re.MULTILINE)
+    }
 
     assert len(versions) == 1
+    assert images == versions
 
 
 def _project(package: Path) -> dict[str, object]:

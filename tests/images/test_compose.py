@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_the_demo_in_containers_shows_events_becoming_metrics() -> None:
+    before = _left()
     command = [sys.executable, "-m", "triptych.tools", "demo", "--containers", "--once"]
 
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -24,5 +25,10 @@ def test_the_demo_in_containers_shows_events_becoming_metrics() -> None:
     assert ended.returncode == 0, ended.stderr
     assert len(re.findall(r"2025-\d\d", ended.stdout)) == 12
     assert "deliveries: 600 read = 600 written" in ended.stdout
-    assert docker("ps", "--all", "--quiet", "--filter", "name=triptych-demo") == ""
-    assert docker("volume", "ls", "--quiet", "--filter", "name=triptych-demo") == ""
+    assert before == _left()
+
+
+def _left() -> tuple[str, str]:
+    """The containers and volumes of demos."""
+    mine = ("--quiet", "--filter", "name=triptych-demo")
+    return docker("ps", "--all", *mine), docker("volume", "ls", *mine)

@@ -1,9 +1,7 @@
 """Each image holds its service's closure and no more, and runs as a stranger would let it: read-only, as nobody."""
 
 import json
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,15 +17,12 @@ from triptych.tools.workspace import closure, packages
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {package.name: package for package in packages(ROOT)}
 SERVICES = sorted(name for name, package in PACKAGES.items() if package.is_service)
-SMALLEST = "ingestion"
 SECONDS = 60
 CONFINED = (
     *("--read-only", "--tmpfs", "/tmp"),  # noqa: S108  # the container's own
     *("--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
     *("--memory", "1g", "--pids-limit", "256"),
 )
-
-
 pytestmark = pytest.mark.skipif(not has_images(BASE), reason=f"no Docker engine with {BASE}")
 
 
@@ -42,7 +37,8 @@ class Image:
     def name(self) -> str:
         return f"triptych-{self.service}:dev"
 
-    def options(self, *more: str) -> tuple[str, ...]:
+    @property
+    def options(self) -> tuple[str, ...]:
         """How its containers run."""
         examples = ROOT / "examples" / "shop"
         service = self.service.upper()
@@ -53,12 +49,11 @@ class Image:
             *("--volume", f"{examples}:/etc/triptych:ro"),
             *(o for n, v in folders.items() for o in ("--env", f"{n}=/etc/triptych/{v}")),
             *("--env", f"TRIPTYCH_{service}__DRAIN_SECONDS=0"),
-            *more,
         )
 
     def run(self, *command: str) -> str:
         """Run a command of the service, to its end."""
-        return docker("run", "--rm", *self.options(), self.name, *command)
+        return docker("run", "--rm", *self.options, self.name, *command)
 
     def distributions(self) -> set[str]:
         """The names of what is installed in it."""
@@ -80,7 +75,7 @@ def has_uv() -> None:
 
 
 @pytest.fixture(scope="module", params=SERVICES)
-def image(request: pytest.FixtureRequest, built: Path) -> Iterator[Image]:
+def image(request: pytest.FixtureRequest, built: None) -> Iterator[Image]:
     """An image as Pants builds it."""
     volume = docker("volume", "create")
     yield Image(request.param, volume)
@@ -107,19 +102,7 @@ def test_it_adds_few_layers_to_its_base(image: Image) -> None:
     base, own = layers(BASE), layers(image.name)
 
     assert own[: len(base)] == base
-    assert len(own) - len(base) == 2  # dependencies, sources
-
-
-def test_a_second_build_has_the_same_layers(image: Image, built: Path) -> None:
-    if image.service != SMALLEST:
-        pytest.skip("all Dockerfiles are alike, and the others' builds take minutes")
-    with tempfile.TemporaryDirectory() as name:
-        program = built / f"services.{image.service}"
-        shutil.copytree(program, Path(name) / program.name)
-        shutil.copy(ROOT / "services" / image.service / "Dockerfile", name)
-        again = docker("build", "--no-cache", "--network", "none", "--quiet", name)
-
-    assert layers(again.splitlines()[-1]) == layers(image.name)
+    assert len(own) - len(base) <= 3  # dependencies, sources; with BuildKit an empty one of WORKDIR
 
 
 def test_it_says_what_it_is_and_how_it_is_stopped(image: Image) -> None:
@@ -133,7 +116,7 @@ def test_it_says_what_it_is_and_how_it_is_stopped(image: Image) -> None:
 
 def test_it_starts_read_only_as_nobody_serves_and_drains(image: Image) -> None:
     key = image.run("keys", "create", "a test", "--scope", "read")
-    container = docker("run", "--detach", *image.options(), image.name)
+    container = docker("run", "--detach", *image.options, image.name)
     ask = (
         "import sys, urllib.request as r; port, key = sys.argv[1:];"
         "ask = r.Request(f'http://127.0.0.1:{port}/metrics', headers={'Authorization': f'Bearer {key}'});"

@@ -11,7 +11,8 @@ import tomllib
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -24,6 +25,7 @@ Address: TypeAlias = str
 LOCKS: Final = ("uv.lock", "3rdparty/requirements.txt", "3rdparty/python.lock")
 EVERYTHING: Final = ("pyproject.toml", "pants.toml", "pants", "3rdparty/BUILD")
 """What every target is built or tested with."""
+_GENERATORS: Final = ("python_sources", "python_tests", "python_test_utils", "resources", "files")
 _REQUIREMENT: Final = "3rdparty:requirements#"
 _WHOLE: Final = "repository"  # the tests of the repository itself: they are always run
 
@@ -69,11 +71,15 @@ class Graph:
                 self._dependents[dependency].append(target.address)
 
     def owners(self, file: str) -> Sequence[Address]:
-        """The targets that have the file; of a BUILD file, those that it declares."""
+        """The targets that have the file; of a BUILD file, those that it declares or makes of files."""
         folder, _, name = file.rpartition("/")
-        if name == "BUILD":
-            return [a for a in self.targets if a.removeprefix("//").partition(":")[0] == folder]
-        return self._owners.get(file, [])
+        if name != "BUILD":
+            return self._owners.get(file, [])
+        declared = [a for a in self.targets if a.removeprefix("//").partition(":")[0] == folder]
+        made = (
+            d for a in declared for d in self.targets[a].dependencies if _makes(self.targets[a], d)
+        )
+        return [*declared, *(address for address in made if address in self.targets)]
 
     def reached(self, changes: Iterable[Change]) -> Iterator[Affected]:
         """All that the changes affect, each once, by the shortest way."""
@@ -97,14 +103,21 @@ class Graph:
                     waiting.append(Affected(self.targets[dependent], found.because, way))
 
 
+def _makes(target: Target, address: Address) -> bool:
+    """Whether a target is of one of the files that another stands for."""
+    file = address.removeprefix("//").partition(":")[0]
+    return target.kind in _GENERATORS and file in target.sources
+
+
 def affected(root: Path, since: str, graph: Graph | None = None) -> Sequence[Affected]:
-    """What the changes of the working tree since a revision affect; in a graph, if it is known.
+    """What the changes of the working tree affect, since it left a revision; in a graph, if it is known.
 
     Raises:
         GitFailed: there is no such revision.
         PantsFailed: it cannot tell its targets.
     """
     graph = graph or graph_of(root)
+    since = git(root, "merge-base", since, "HEAD").strip()
     return list(graph.reached(_changes(root, since, graph)))
 
 
@@ -129,6 +142,8 @@ def graph_of(root: Path) -> Graph:
 def _changes(root: Path, since: str, graph: Graph) -> Iterator[Change]:
     status = git(root, "diff", "--name-status", "--no-renames", "-z", since).split("\0")
     files = dict(zip(status[1::2], status[::2], strict=False))  # the file, and A, M or D
+    new = git(root, "ls-files", "--others", "--exclude-standard", "-z").split("\0")
+    files |= {file: "A" for file in new if file}
     if set(files) & set(LOCKS):
         yield from _moved(root, since, graph)
     gone = [file for file, how in files.items() if how == "D"]
@@ -150,8 +165,8 @@ def _moved(root: Path, since: str, graph: Graph) -> Iterator[Change]:
     now = _locked((root / "uv.lock").read_text(encoding="utf-8"))
     before = _locked(git(root, "show", f"{since}:uv.lock"))
     needed_by: dict[str, set[str]] = defaultdict(set)
-    for name, (_, needs) in now.items():
-        for other in needs:
+    for name, locked in now.items():
+        for other in locked.needs:
             needed_by[other].add(name)
     requirements: dict[str, Address] = {
         canonicalize_name(address.removeprefix(_REQUIREMENT)): address
@@ -159,7 +174,7 @@ def _moved(root: Path, since: str, graph: Graph) -> Iterator[Change]:
         if address.startswith(_REQUIREMENT)
     }
     for name in sorted(now.keys() | before.keys()):
-        if name in now and name in before and now[name][0] == before[name][0]:
+        if name in now and name in before and now[name].versions == before[name].versions:
             continue
         users, waiting = {name}, [name]
         while waiting:
@@ -169,16 +184,26 @@ def _moved(root: Path, since: str, graph: Graph) -> Iterator[Change]:
         yield Change(name, tuple(requirements[user] for user in users if user in requirements))
 
 
-def _locked(text: str) -> Mapping[str, tuple[object, Sequence[str]]]:
-    """Of a uv.lock: each package of others, its version, and what it needs."""
-    return {
-        package["name"]: (
-            package.get("version"),
-            [each["name"] for each in package.get("dependencies", ())],
-        )
-        for package in tomllib.loads(text)["package"]
-        if "registry" in package["source"]
-    }
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A package of others, as uv has resolved it."""
+
+    versions: set[object] = field(default_factory=set)
+    """Often one; another for other Pythons or systems."""
+    needs: set[str] = field(default_factory=set)
+    """By itself, or for one of its extras."""
+
+
+def _locked(text: str) -> Mapping[str, Locked]:
+    """The packages of others in a uv.lock."""
+    found: dict[str, Locked] = defaultdict(Locked)
+    for package in tomllib.loads(text)["package"]:
+        if "registry" in package["source"]:
+            extras = package.get("optional-dependencies", {}).values()
+            needs = chain(package.get("dependencies", ()), *extras)
+            found[package["name"]].versions.add(package.get("version"))
+            found[package["name"]].needs.update(each["name"] for each in needs)
+    return found
 
 
 @contextmanager

@@ -22,7 +22,6 @@ BASE: Final = "python:3.11-slim-bookworm"
 SERVERS: Final = ("postgres:18-bookworm", "valkey/valkey:9.1", "chrislusf/seaweedfs:4.48")
 """What docker-compose.yml takes from a registry."""
 IMAGES: Final = ("services/ingestion:image", "services/etl:image", "services/analytics:image")
-_PROJECT: Final = "triptych-demo"
 _PUBLISHED: Final = {"storage": 8333, "ingestion": 8001, "etl": 8003, "analytics": 8002}
 
 
@@ -109,7 +108,7 @@ class Compose:
 
 @contextmanager
 def composed(folder: Path) -> Iterator[tuple[Compose, Storage]]:
-    """The servers that the services need, with secrets in that folder; all is removed afterwards.
+    """The servers that the services need, with secrets in that folder, whose name is theirs; all is removed afterwards.
 
     Raises:
         NoCompose: there is none.
@@ -125,7 +124,7 @@ def composed(folder: Path) -> Iterator[tuple[Compose, Storage]]:
         (folder / name).write_text(secret, encoding="utf-8")
         (folder / name).chmod(0o644)  # for the users in the containers: the folder is ours alone
     free = {f"{service.upper()}_PORT": "0" for service in _PUBLISHED}
-    own = {"COMPOSE_PROJECT_NAME": _PROJECT, "TRIPTYCH_SECRETS": str(folder)}
+    own = {"COMPOSE_PROJECT_NAME": folder.name.lower(), "TRIPTYCH_SECRETS": str(folder)}
     compose = Compose(_program(), {**free, **own})
     try:
         compose("up", "--detach", "postgres", "valkey", "storage")

@@ -1,9 +1,11 @@
 """Run Pants, in this tree of the repository or in another."""
 
+import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from triptych.core.errors import TriptychError
@@ -27,18 +29,28 @@ def pants(root: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
     path = os.pathsep.join([*where, os.environ.get("PATH", os.defpath)])
     # Its daemon would stay behind, where nobody comes back to.
     alone = {} if root == ROOT else {"PANTS_PANTSD": "false"}
-    told = subprocess.run(
-        ["./pants", "--no-dynamic-ui", *arguments],
-        cwd=root,
-        env={**os.environ, **alone, **(env or {}), "PATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    with _turn(root):
+        told = subprocess.run(
+            ["./pants", "--no-dynamic-ui", *arguments],
+            cwd=root,
+            env={**os.environ, **alone, **(env or {}), "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if told.returncode:
         said = (told.stdout + told.stderr).strip()[-2000:]
         raise PantsFailed(f"./pants {' '.join(arguments)}: {said}")
     return told.stdout
+
+
+@contextmanager
+def _turn(root: Path) -> Iterator[None]:
+    """Wait until nobody else asks Pants there: it would give up after a minute."""
+    (root / ".tools").mkdir(exist_ok=True)
+    with (root / ".tools" / "pants.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def lend_tools(root: Path, folder: Path) -> None:

@@ -144,13 +144,18 @@ def moved(before: Version, by: Step) -> Version:
 
 
 def write(root: Path, release: Release, today: date) -> Iterator[Path]:
-    """Put the new version into every package and into the changelog; the files that changed."""
+    """Put the new version into every package, image and the changelog; the files that changed."""
     for package in packages(root):
-        file = package.folder / "pyproject.toml"
-        text = file.read_text(encoding="utf-8")
-        old, new = f'\nversion = "{release.before}"\n', f'\nversion = "{release.after}"\n'
-        file.write_text(text.replace(old, new, 1), encoding="utf-8")
-        yield file
+        for name, old in (
+            ("pyproject.toml", '\nversion = "{}"\n'),
+            ("Dockerfile", " VERSION={}\n"),
+        ):
+            file = package.folder / name
+            if file.exists():
+                text = file.read_text(encoding="utf-8")
+                text = text.replace(old.format(release.before), old.format(release.after), 1)
+                file.write_text(text, encoding="utf-8")
+                yield file
     file = root / "CHANGELOG.md"
     text = file.read_text(encoding="utf-8")
     heading = f"## Unreleased\n\n## {release.after} - {today.isoformat()}"
