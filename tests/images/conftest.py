@@ -12,8 +12,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip where there is no Pants, as in its own sandboxes."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: not item.path.is_relative_to(here))  # the longest first
     for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
+        if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(900))
             if not (ROOT / ".git").exists():
