@@ -11,18 +11,6 @@ from triptych.tools.pants import lend_tools
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip where there is nothing to clone, as in Pants' own sandboxes."""
-    here = Path(__file__).parent
-    items.sort(key=lambda item: not item.path.is_relative_to(here))  # the longest first
-    for item in items:
-        if item.path.is_relative_to(here):
-            item.add_marker(pytest.mark.slow)
-            item.add_marker(pytest.mark.timeout(600))
-            if not (ROOT / ".git").exists():
-                item.add_marker(pytest.mark.skip(reason="this is no clone of the repository"))
-
-
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone, in which Pants need not be built again."""
